@@ -1,0 +1,37 @@
+# `make dataset` and `make test` are the two commands a newcomer needs; each sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: dataset test lint check docs lock clean
+
+dataset: .venv/ready            ## build dataset/release from dataset/source and dataset/annotations
+	$(BIN)/broadsheet build dataset
+
+test: .venv/ready               ## run the tests
+	$(BIN)/pytest
+
+lint: .venv/ready               ## linters, types, and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+check: .venv/ready              ## the dataset's folder, the release, and the documents that quote output
+	$(BIN)/broadsheet check dataset
+	$(BIN)/broadsheet check dataset/release
+	$(BIN)/cog --check README.md CONTRIBUTING.md docs/problems.md
+
+docs: .venv/ready               ## paste real output into the documents
+	$(BIN)/cog -r README.md CONTRIBUTING.md docs/problems.md
+
+lock: .venv/ready               ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --upgrade --quiet --output-file requirements.lock >/dev/null
+
+clean:                          ## remove what make made, the release excepted
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/ready: requirements.lock pyproject.toml scripts/bootstrap.sh
+	sh scripts/bootstrap.sh $(PYTHON)
+	touch $@

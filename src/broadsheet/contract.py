@@ -1,0 +1,350 @@
+"""The contract: takes the JSON Schemas, gives validators, Arrow schemas, the hub's features and field tables.
+
+The schemas (JSON Schema, draft 2020-12) are the only place where a field is defined. Beyond the standard they use
+three annotations: ``x-primary-key``, ``x-foreign-keys`` and ``x-class-label``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jsonschema
+import pyarrow as pa
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+Schema = Mapping[str, Any]
+Row = dict[str, Any]
+
+#: The tables of a dataset, in order, and the schema file of each; the first is the default.
+TABLES: Mapping[str, str] = {
+    "articles": "article.schema.json",
+    "paragraphs": "paragraph.schema.json",
+    "stances": "stance.schema.json",
+}
+#: Roles whose lines make up an article's `text`.
+TEXT_ROLES = ("heading", "standfirst", "body")
+
+
+class Violation(NamedTuple):
+    """One way in which a value breaks its schema; *code* is one of BS201 to BS206, *pointer* is RFC 6901's."""
+
+    code: str
+    pointer: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a table as a reader sees it: its dotted *name*, *type* in words, and *description*."""
+
+    name: str
+    type: str
+    description: str
+
+
+def package_schema(name: str) -> Schema:
+    """Give the schema of this package that has the file name *name*, as it is written."""
+    return _package_schemas()[name]
+
+
+@cache
+def table_schema(table: str) -> Schema:
+    """Give *table*'s schema complete in itself, as a release carries it.
+
+    Schemas it refers to are embedded under ``$defs`` with their ``$id`` (JSON Schema 2020-12, section 9.3.1,
+    compound schema documents), so any validator can use it alone and offline.
+    """
+    schema = dict(package_schema(TABLES[table]))
+    by_id = {other["$id"]: other for other in _package_schemas().values()}
+    references = {node["$ref"].split("#")[0] for node in _nodes(schema) if str(node.get("$ref", "")).startswith("urn:")}
+    embedded = {reference.split(":")[3]: by_id[reference] for reference in sorted(references)}
+    if embedded:
+        schema["$defs"] = {**schema.get("$defs", {}), **embedded}
+    return schema
+
+
+def schema_text(schema: Schema) -> bytes:
+    """Give *schema* as the text of a file."""
+    return (json.dumps(schema, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def definition(name: str) -> Schema:
+    """Give the schema of one kind of stand-off annotation row, by its name in ``annotations.schema.json``."""
+    return {"$ref": f"{package_schema('annotations.schema.json')['$id']}#/$defs/{name}"}
+
+
+def with_defaults(value: Mapping[str, Any], schema: Schema, root: Schema | None = None) -> Row:
+    """Give *value* with the defaults of *schema*'s properties where it has none, objects in its lists included."""
+    root = schema if root is None else root
+    if "$ref" in schema and "properties" not in schema:
+        return with_defaults(value, *_follow(schema["$ref"], root))
+    row = dict(value)
+    for key, prop in schema.get("properties", {}).items():
+        if "default" in prop:
+            row.setdefault(key, prop["default"])
+        if isinstance(row.get(key), list) and "items" in prop:
+            items = prop["items"]
+            row[key] = [with_defaults(item, items, root) if isinstance(item, dict) else item for item in row[key]]
+    return row
+
+
+def violations(value: Any, schema: Schema) -> list[Violation]:
+    """Give every way in which *value* breaks *schema*, one at the most for each place in it.
+
+    What only repeats another violation is left out: a field that is missing because its name is misspelt, and the
+    rules that join several fields where a single field is wrong already.
+    """
+    found: dict[str, tuple[int, Violation]] = {}
+    for error in sorted(validator(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path))):
+        rank, violation = _violation(error, schema)
+        if violation.pointer not in found or rank < found[violation.pointer][0]:
+            found[violation.pointer] = (rank, violation)
+    plain = [violation for rank, violation in found.values() if rank < _RULE]
+    misspelt = " ".join(violation.hint for violation in plain if violation.code == "BS202")
+    plain = [v for v in plain if v.code != "BS201" or f"'{v.pointer.rsplit('/', 1)[1]}'" not in misspelt]
+    return plain or [violation for _, violation in found.values()]
+
+
+def validator(schema: Schema) -> jsonschema.Draft202012Validator:
+    """Give the reference validator for *schema*: formats asserted, and no ``$ref`` ever fetched."""
+    # A schema with an identifier is complete in itself; a registry without a `retrieve` refuses any other address.
+    registry: Registry[Any] = Registry() if "$id" in schema else _registry()
+    return jsonschema.Draft202012Validator(schema, registry=registry, format_checker=_formats)
+
+
+def check_schema(schema: Schema) -> None:
+    """Raise ``jsonschema.SchemaError`` if *schema* is no valid JSON Schema of draft 2020-12."""
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def primary_key(schema: Schema) -> Sequence[str]:
+    """Give the columns that identify a row, in the order rows are sorted by for the digest."""
+    key: Sequence[str] = schema["x-primary-key"]
+    return key
+
+
+def resolve(node: Schema, root: Schema) -> Schema:
+    """Give *node* with its ``$ref`` followed; what stands beside the ``$ref`` (a title, a default) wins."""
+    if "$ref" not in node:
+        return node
+    target, document = _follow(node["$ref"], root)
+    beside = {key: value for key, value in node.items() if key != "$ref"}
+    return {**resolve(target, document), **beside}
+
+
+def _follow(reference: str, root: Schema) -> tuple[Any, Schema]:
+    """Give what *reference* points at, and the document it stands in."""
+    base, _, pointer = reference.partition("#")
+    embedded = [schema for schema in root.get("$defs", {}).values() if schema.get("$id") == base]
+    packaged = [schema for schema in _package_schemas().values() if schema["$id"] == base]
+    document = [*embedded, *packaged][0] if base else root
+    target: Any = document
+    for step in filter(None, pointer.split("/")):
+        target = target[step]
+    return target, document
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """Give the Arrow schema of a table: columns in the order of the schema's properties, non-null where it says so."""
+    return pa.schema([_arrow_field(name, resolve(prop, schema), schema) for name, prop in schema["properties"].items()])
+
+
+def hub_features(schema: Schema) -> list[dict[str, Any]]:
+    """Give the table's ``features`` as the dataset card's YAML holds them (the form of ``datasets.Features``).
+
+    Fields with ``x-class-label`` become a ClassLabel with the enumeration's values as names.
+    """
+    return [_hub_feature(name, resolve(prop, schema), schema) for name, prop in schema["properties"].items()]
+
+
+def field_table(schema: Schema) -> list[Field]:
+    """Give every field of a table, nested ones with dotted names (``references[].url``), in order."""
+    return list(_fields(schema, schema, ""))
+
+
+_RULE = 5
+_FORMATS = {
+    "date": "a date of the calendar, YYYY-MM-DD",
+    "partial-date": "a date of the calendar: YYYY, YYYY-MM or YYYY-MM-DD",
+    "uri": "a URI (RFC 3986)",
+}
+_RANKS = {
+    "required": (0, "BS201"),
+    "additionalProperties": (0, "BS202"),
+    "type": (1, "BS204"),
+    "enum": (2, "BS203"),
+    "format": (3, "BS205"),
+    "pattern": (4, "BS205"),
+}
+
+
+def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, Violation]:
+    rank, code = _RANKS.get(str(error.validator), (_RULE, "BS206"))
+    rule = _rule(error, schema)
+    if rule and error.validator != "format":
+        rank, code = _RULE, "BS206"
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in error.absolute_path)
+    expected: Any = error.validator_value
+    got: Any = error.instance
+    failed: Any = error.schema
+    hint = ""
+    match error.validator:
+        case "required":
+            missing = next(key for key in expected if key not in got)
+            message, pointer = f"the field '{missing}' is missing", f"{pointer}/{missing}"
+        case "additionalProperties":
+            known = failed.get("properties", {})
+            unknown = next(key for key in got if key not in known)
+            message, pointer = f"the field '{unknown}' is not known", f"{pointer}/{unknown}"
+            hint = did_you_mean(unknown, known)
+        case "enum":
+            allowed = [str(value) for value in expected if value is not None]
+            message = f"{_shown(got)} is not one of {', '.join(allowed)}"
+            hint = did_you_mean(str(got), allowed)
+        case "type":
+            names = [expected] if isinstance(expected, str) else expected
+            message = f"expected {' or '.join(names)}, got {_shown(got)}"
+        case "format":
+            message = f"{_shown(got)} is not {_FORMATS[str(expected)]}"
+        case "minItems":
+            message = f"at least {expected} needed, got {len(got)}"
+        case "maxItems":
+            message = f"at most {expected} allowed, got {len(got)}"
+        case "const":
+            message = f"expected {_shown(expected)}, got {_shown(got)}"
+        case _:
+            message = error.message
+    return rank, Violation(code, pointer, message, hint or rule)
+
+
+def _rule(error: jsonschema.ValidationError, schema: Schema) -> str:
+    """Give the description of the if/then that *error* comes from, or nothing if it comes from none."""
+    for node in _nodes([schema, *_package_schemas().values()]):
+        branches = [node[key] for key in ("then", "else") if "if" in node and key in node]
+        if any(inner is error.schema for inner in _nodes(branches)):
+            return str(node.get("description", ""))
+    return ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give "Did you mean …?" for the nearest of *known* to *word*, or nothing if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean '{near[0]}'?" if near else ""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    limit = 80
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+_formats = jsonschema.FormatChecker(formats=["date", "uri"])
+
+
+@_formats.checks("partial-date")
+def _is_partial_date(value: object) -> bool:
+    """Check the calendar dates of EDTF level 0 (ISO 8601-2): a year, a month or a day."""
+    if not isinstance(value, str):
+        return True
+    if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", value):
+        return False
+    try:
+        datetime.date.fromisoformat((value + "-01-01")[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _json_type(prop: Schema) -> tuple[str, bool]:
+    """Give a property's one JSON type, and whether it may be null."""
+    declared = prop["type"]
+    types = [declared] if isinstance(declared, str) else list(declared)
+    nullable = "null" in types
+    (name,) = [name for name in types if name != "null"]
+    return name, nullable
+
+
+def _arrow_field(name: str, prop: Schema, root: Schema) -> pa.Field:
+    return pa.field(name, _arrow_type(prop, root), nullable=_json_type(prop)[1])
+
+
+def _arrow_type(prop: Schema, root: Schema) -> pa.DataType:
+    match _json_type(prop)[0]:
+        case "object":
+            return pa.struct([_arrow_field(k, resolve(v, root), root) for k, v in prop["properties"].items()])
+        case "array":
+            return pa.list_(_arrow_field("element", resolve(prop["items"], root), root))
+        case "string" if prop.get("format") == "date":
+            return pa.date32()
+        case other:
+            return {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_()}[other]
+
+
+def _hub_feature(name: str, prop: Schema, root: Schema) -> dict[str, Any]:
+    return {"name": name, **_hub_type(prop, root)}
+
+
+def _hub_type(prop: Schema, root: Schema) -> dict[str, Any]:
+    match _json_type(prop)[0]:
+        case "object":
+            return {"struct": [_hub_feature(k, resolve(v, root), root) for k, v in prop["properties"].items()]}
+        case "array":
+            items = _hub_type(resolve(prop["items"], root), root)
+            # The YAML form of a list of plain values names their type at once.
+            return {"list": items.get("dtype", items.get("struct"))}
+        case "string" if prop.get("x-class-label"):
+            labels = [value for value in prop["enum"] if value is not None]
+            return {"dtype": {"class_label": {"names": {str(i): label for i, label in enumerate(labels)}}}}
+        case "string" if prop.get("format") == "date":
+            return {"dtype": "date32"}
+        case other:
+            return {"dtype": {"string": "string", "integer": "int64", "boolean": "bool"}[other]}
+
+
+def _fields(node: Schema, root: Schema, prefix: str) -> Iterator[Field]:
+    for name, raw in node["properties"].items():
+        prop = resolve(raw, root)
+        kind, nullable = _json_type(prop)
+        dotted = prefix + name
+        inner: Schema | None = prop if kind == "object" else None
+        if kind == "array":
+            items = resolve(prop["items"], root)
+            kind = "list"
+            if _json_type(items)[0] == "object":
+                inner, dotted = items, dotted + "[]"
+            else:
+                kind = f"list of {_json_type(items)[0]}"
+        kind = "date" if prop.get("format") == "date" else "label" if prop.get("x-class-label") else kind
+        yield Field(dotted, f"{kind} or null" if nullable else kind, prop.get("description", ""))
+        if inner is not None:
+            yield from _fields(inner, root, dotted + ".")
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _nodes(item)
+
+
+@cache
+def _package_schemas() -> Mapping[str, Schema]:
+    folder = resources.files("broadsheet") / "schema"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
+    return {file.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+@cache
+def _registry() -> Registry[Any]:
+    resources_ = ((schema["$id"], DRAFT202012.create_resource(schema)) for schema in _package_schemas().values())
+    return Registry().with_resources(resources_)

@@ -1,0 +1,84 @@
+"""The dataset card: takes the facts, gives the hub's README.md, YAML front matter and text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from broadsheet import contract, release
+from broadsheet.documents.facts import Facts
+from broadsheet.documents.markdown import environment
+
+#: The hub's size categories, by the number of rows they end below.
+SIZE_CATEGORIES = {
+    1_000: "n<1K",
+    10_000: "1K<n<10K",
+    100_000: "10K<n<100K",
+    1_000_000: "100K<n<1M",
+    10_000_000: "1M<n<10M",
+    100_000_000: "10M<n<100M",
+    1_000_000_000: "100M<n<1B",
+}
+
+
+def render(facts: Facts) -> str:
+    """Give the release's README.md."""
+    front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=120)
+    text = environment().get_template("README.md.jinja").render(f=facts, s=facts.summary)
+    return f"---\n{front}---\n\n{text}"
+
+
+def front_matter(facts: Facts) -> dict[str, Any]:
+    """Give the card's YAML as a value: what the hub shows, and what ``load_dataset`` reads."""
+    recipe = facts.recipe
+    rows = facts.summary.rows[next(iter(contract.TABLES))]
+    return {
+        "pretty_name": recipe.title,
+        "language": [count.value for count in facts.summary.by_language],
+        "license": recipe.rights["license"],
+        "license_name": recipe.rights["license_name"],
+        "license_link": "LICENSE",
+        "task_categories": list(recipe.task_categories),
+        "annotations_creators": annotations_creators(facts),
+        "language_creators": ["found"],
+        "source_datasets": ["original"],
+        "multilinguality": ["monolingual" if len(facts.summary.by_language) == 1 else "multilingual"],
+        "size_categories": [next((name for n, name in SIZE_CATEGORIES.items() if rows < n), "n>1B")],
+        "tags": list(recipe.tags),
+        "configs": [_config(facts, table) for table in contract.TABLES],
+        "dataset_info": [_info(facts, table) for table in contract.TABLES],
+    }
+
+
+def annotations_creators(facts: Facts) -> list[str]:
+    """Give the hub's terms for who made the annotations, from what the recipe says of the annotators."""
+    kinds = {annotator.kind for annotator in facts.recipe.annotators}
+    terms = {"model": "machine-generated", "rule": "machine-generated", "human": "expert-generated"}
+    return sorted({terms[kind] for kind in kinds})
+
+
+def _config(facts: Facts, table: str) -> dict[str, Any]:
+    # `version` and `description` are part of the key under which `datasets` caches a local folder: without them a
+    # rebuilt release would load yesterday's rows. All configs share one file format, so the JSON Lines stay out.
+    default = {"default": True} if table == next(iter(contract.TABLES)) else {}
+    return {
+        "config_name": table,
+        **default,
+        "version": facts.recipe.version,
+        "description": f"{contract.table_schema(table)['description']} Data digest: {facts.digest}",
+        "data_files": [{"split": "train", "path": release.parquet_path(table)}],
+    }
+
+
+def _info(facts: Facts, table: str) -> dict[str, Any]:
+    # With both numbers of a split, a truncated release fails to load; with one of them, it is not even looked at.
+    size = facts.sizes[table]
+    split = {"name": "train", "num_bytes": size.num_bytes, "num_examples": facts.summary.rows[table]}
+    return {
+        "config_name": table,
+        "features": contract.hub_features(contract.table_schema(table)),
+        "splits": [split],
+        "download_size": size.download_bytes,
+        "dataset_size": size.num_bytes,
+    }

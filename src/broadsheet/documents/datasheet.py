@@ -1,0 +1,124 @@
+"""The datasheet: takes the facts and the curator's answers, gives DATASHEET.md.
+
+Its questions are those of Gebru et al., *Datasheets for Datasets*; each is answered, and each answer says whether it is
+computed from the data, asserted by the curator, or unknown. Under a question that has a template in
+``templates/parts/``, tables computed from the rows follow the answer.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from broadsheet import contract
+from broadsheet.documents.facts import Facts
+from broadsheet.documents.markdown import environment
+from broadsheet.problems import Problem, raise_if
+from broadsheet.recipe import read_toml
+
+ANSWERS = "datasheet.toml"
+STATUSES = ("computed", "asserted", "unknown")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question (*id* is ``section.key``) with its answer as text and the answer's *status*."""
+
+    id: str
+    question: str
+    status: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One of the datasheet's seven headings, with its questions answered."""
+
+    id: str
+    title: str
+    answers: Sequence[Answered]
+
+
+def render(facts: Facts) -> str:
+    """Give the text of DATASHEET.md; raise `InvalidData` with what is wrong in the answers."""
+    sections = _answer(facts)
+    env = environment()
+    counts = {status: sum(a.status == status for s in sections for a in s.answers) for status in STATUSES}
+    return env.get_template("DATASHEET.md.jinja").render(
+        f=facts,
+        s=facts.summary,
+        sections=sections,
+        statuses=counts,
+        parts=[name for name in env.list_templates() if name.startswith("parts/")],
+        roles=contract.table_schema("paragraphs")["properties"]["role"]["x-enum-descriptions"],
+        labels=contract.table_schema("stances")["properties"]["stance"]["x-enum-descriptions"],
+    )
+
+
+@cache
+def questions() -> Mapping[str, Mapping[str, Any]]:
+    """Give the sections by id, each with its title and its questions as pairs of key and text."""
+    text = (resources.files("broadsheet.documents") / "questions.toml").read_text(encoding="utf-8")
+    return {section["id"]: section for section in tomllib.loads(text)["sections"]}
+
+
+def _answer(facts: Facts) -> list[Section]:
+    path = facts.recipe.annotations(ANSWERS)
+    shown = facts.recipe.shown(path)
+    data, problems = facts.recipe.read(path)
+    raise_if(problems)
+    answers, _ = read_toml(data, shown)
+    problems = _unknown_answers(answers, shown)
+    sections = []
+    for section in questions().values():
+        answered = []
+        for key, question in section["questions"]:
+            given = answers.get(section["id"], {}).get(key)
+            item, found = _one_answer(f"{section['id']}.{key}", question, given, facts, shown)
+            answered.append(item)
+            problems += found
+        sections.append(Section(section["id"], section["title"], answered))
+    raise_if(problems)
+    return sections
+
+
+def _unknown_answers(answers: Mapping[str, Any], path: str) -> list[Problem]:
+    known = [f"{section['id']}.{key}" for section in questions().values() for key, _ in section["questions"]]
+    given = [
+        f"{section}.{key}" for section, items in answers.items() for key in (items if isinstance(items, dict) else [""])
+    ]
+    return [
+        Problem("BS108", path, f"[{name}] answers no question", hint=contract.did_you_mean(name, known))
+        for name in given
+        if name not in known
+    ]
+
+
+def _one_answer(name: str, question: str, given: Any, facts: Facts, path: str) -> tuple[Answered, list[Problem]]:
+    pointer = "/" + name.replace(".", "/")
+    empty = Answered(name, question, "unknown", "")
+    if not isinstance(given, dict) or not isinstance(given.get("answer"), str) or set(given) != {"status", "answer"}:
+        message = f"[{name}] has no answer: it needs a status and an answer, and nothing else"
+        return empty, [Problem("BS108", path, message, pointer=pointer)]
+    status, template = given["status"], given["answer"].strip()
+    own_words = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", template, flags=re.DOTALL)
+    if status not in STATUSES:
+        message = f"[{name}] is marked {status!r}, not one of {', '.join(STATUSES)}"
+    elif status == "computed" and own_words == template:
+        message = f"[{name}] is marked computed, but has no expression in {{{{ }}}}"
+    elif status == "computed" and re.search(r"\d", own_words):
+        message = f"[{name}] is marked computed, but has a figure typed by hand"
+    else:
+        try:
+            answer = environment().from_string(template).render(f=facts, s=facts.summary)
+            return Answered(name, question, status, answer), []
+        except jinja2.TemplateError as error:
+            message = f"[{name}] cannot be rendered: {error}"
+    return empty, [Problem("BS108", path, message, pointer=pointer)]

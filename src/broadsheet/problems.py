@@ -1,0 +1,302 @@
+"""What can be wrong, and how it is said: takes nothing, gives `Problem`, the table of codes, and the error tree.
+
+A check returns ``list[Problem]``; only a boundary raises; only the command line prints.
+
+    BroadsheetError          carries the problems
+    ├── InvalidData          the input or the release is not what it should be (exit code 1)
+    └── CannotRun            the work could not be done at all (exit code 2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning"]
+
+
+class Code(NamedTuple):
+    """One kind of problem: its *slug*, its *cause* in general, and its *cure*."""
+
+    slug: str
+    cause: str
+    cure: str
+
+
+CODES: dict[str, Code] = {
+    # 1: files and the recipe
+    "BS101": Code(
+        "missing-file",
+        "A file that the recipe or the layout of a dataset's folder calls for is not there.",
+        "Put the file where the message says, or correct the name in `dataset.toml`.",
+    ),
+    "BS102": Code(
+        "not-utf-8",
+        "A file is not valid UTF-8. Nothing is guessed: text in another encoding is never loaded.",
+        "Convert the file to UTF-8; the message gives the offset of the first byte that does not fit.",
+    ),
+    "BS103": Code(
+        "toml-syntax",
+        "A TOML file (`dataset.toml`, `annotations/datasheet.toml`) cannot be parsed.",
+        "Correct the line the message names; the format is TOML 1.0.",
+    ),
+    "BS104": Code(
+        "unknown-key",
+        "The recipe has a key that means nothing, mostly a typo.",
+        "Use the key the hint proposes, or one of those listed in `schema/recipe.schema.json`.",
+    ),
+    "BS105": Code(
+        "recipe-value",
+        "A value in the recipe is missing or is not what `schema/recipe.schema.json` allows.",
+        "Correct the value; the pointer says which it is.",
+    ),
+    "BS106": Code(
+        "source-changed",
+        "A source file's SHA-256 digest is not the one the recipe records. Sources are given, and never edited.",
+        "Restore the file, or, if it is meant to be another file, record its new digest in `dataset.toml`.",
+    ),
+    "BS107": Code(
+        "jsonl-syntax",
+        "A line of a JSON Lines file is not one JSON value by RFC 8259, or an object in it has a key twice.",
+        "Correct the line: one value a line, no NaN or Infinity, each key once.",
+    ),
+    "BS108": Code(
+        "datasheet-answer",
+        "`annotations/datasheet.toml` lacks an answer, answers a question that does not exist, marks an answer "
+        "wrongly, or uses a figure that does not exist.",
+        "Answer every question once, as computed, asserted or unknown. A computed answer takes its figures from "
+        "expressions in {{ }}, and has no digits of its own.",
+    ),
+    # 2: rows against the contract
+    "BS201": Code(
+        "missing-field",
+        "A row lacks a field the contract requires.",
+        "Add the field; where its value is not known and the contract allows it, write null.",
+    ),
+    "BS202": Code(
+        "unknown-field",
+        "A row has a field the contract does not know.",
+        "Remove or rename the field.",
+    ),
+    "BS203": Code(
+        "not-in-enumeration",
+        "A value is not one of those the contract lists.",
+        "Use one of the listed values.",
+    ),
+    "BS204": Code(
+        "wrong-type",
+        "A value has another type than the contract says.",
+        "Give the value the type the message names.",
+    ),
+    "BS205": Code(
+        "wrong-format",
+        "A string has not the form the contract says: a date that does not exist, a digest that is none, a bad URI.",
+        "Correct the value; dates are YYYY-MM-DD and must exist in the calendar.",
+    ),
+    "BS206": Code(
+        "rule-broken",
+        "A row breaks a rule of the contract that joins several of its fields, or a bound on a value.",
+        "Read the rule in the message; for instance a stated claim needs a quote, and `against` a negative intensity.",
+    ),
+    "BS207": Code(
+        "duplicate-key",
+        "Two rows have the same key.",
+        "Rename or remove one of them; the message names the line of the first.",
+    ),
+    "BS208": Code(
+        "unknown-reference",
+        "A row refers to an article, a target or a source that does not exist.",
+        "Correct the identifier; the hint names the nearest one there is.",
+    ),
+    # 3: segmentation
+    "BS301": Code(
+        "past-the-end",
+        "A segment or a run of roles reaches beyond the lines there are, or ends before it starts.",
+        "Correct the line numbers; they count from 1, and the last line is included.",
+    ),
+    "BS302": Code(
+        "lines-covered-twice",
+        "Lines belong to two segments, or to two runs of roles.",
+        "Correct the line numbers so that every line belongs to exactly one.",
+    ),
+    "BS303": Code(
+        "lines-not-covered",
+        "Lines belong to no segment, or to no run of roles.",
+        "Add the lines to a segment or a run; a line that is nothing else has the role `other`.",
+    ),
+    "BS304": Code(
+        "no-text",
+        "No line of an article has a role that makes up its text.",
+        "Give the article's prose the roles body, heading or standfirst.",
+    ),
+    "BS305": Code(
+        "reference-list",
+        "A line with the role `reference_url` does not follow a reference, or a reference has no marker.",
+        "Give the line another role, or the line before it the role `reference`.",
+    ),
+    # 4: annotations and their evidence
+    "BS401": Code(
+        "quote-not-found",
+        "A quote is not in the string it is said to be in.",
+        "Copy the words from the source, character for character; the hint shows the nearest place.",
+    ),
+    "BS402": Code(
+        "quote-ambiguous",
+        "A quote occurs more than once, and nothing tells which place is meant.",
+        "Add `line`, or `prefix` or `suffix` (the words right before or after it), or make the quote longer.",
+    ),
+    "BS403": Code(
+        "value-not-in-quote",
+        "A claim is said to be stated, but none of its quotes contains the value (of a date: the year).",
+        "Quote the words that state it, or give the claim the basis `inferred`.",
+    ),
+    "BS404": Code(
+        "claim-missing",
+        "Nothing is claimed for a field of provenance that every article must account for.",
+        "Add a claim; `unknown` is an honest answer.",
+    ),
+    "BS405": Code(
+        "claims-conflict",
+        "Two claims, each firm enough for the flat column, give one field two values.",
+        "Decide for one, and lower the other's confidence or remove it.",
+    ),
+    "BS406": Code(
+        "pass-incomplete",
+        "An annotator's pass has no label for an article and target.",
+        "Label it; `not_addressed` and `unclear` are labels.",
+    ),
+    "BS407": Code(
+        "not-adjudicated",
+        "Annotators disagree on an article and target, and nothing settles it.",
+        "Add a row to the adjudication's file, with the reasons.",
+    ),
+    "BS408": Code(
+        "nothing-to-adjudicate",
+        "The adjudication settles a disagreement that there is not.",
+        "Remove the row.",
+    ),
+    # 5: releases
+    "BS501": Code(
+        "release-incomplete",
+        "A file that a release must have, or that its SHA256SUMS lists, is not there.",
+        "Restore the file or build the release anew.",
+    ),
+    "BS502": Code(
+        "unlisted-file",
+        "A release has a file that its SHA256SUMS does not list, or something that is no regular file.",
+        "Remove it, or build the release anew; nobody edits a release.",
+    ),
+    "BS503": Code(
+        "checksum",
+        "A file's SHA-256 digest is not the one in SHA256SUMS.",
+        "The file was damaged or edited: restore it or build the release anew.",
+    ),
+    "BS504": Code(
+        "unreadable-table",
+        "A table cannot be read.",
+        "The file was damaged, or is no Parquet file: restore it or build the release anew.",
+    ),
+    "BS505": Code(
+        "column-types",
+        "A Parquet table's columns or their types are not those of the contract.",
+        "Write the table with the types the message names.",
+    ),
+    "BS506": Code(
+        "tables-differ",
+        "A table's Parquet and JSON Lines files do not hold the same rows.",
+        "Build the release anew.",
+    ),
+    "BS507": Code(
+        "derived-value",
+        "A value that is computed from others (a count, a digest, an offset, a gold label) is not what they give.",
+        "Build the release anew; if the table comes from elsewhere, compute the value again.",
+    ),
+    "BS508": Code(
+        "source-not-rebuilt",
+        "The paragraphs, put back together, do not give the source file the articles name.",
+        "A line was changed, lost, doubled or moved: build the release anew.",
+    ),
+    "BS509": Code(
+        "document-differs",
+        "A document says something else than the data: a number, a digest, a version.",
+        "Build the release anew; documents are computed, not edited.",
+    ),
+    "BS510": Code(
+        "release-out-of-date",
+        "The release is not what the inputs build.",
+        "Run `broadsheet build`, read what changed, and commit it.",
+    ),
+    # 6: could not run
+    "BS601": Code(
+        "not-a-dataset",
+        "The path is neither a dataset's folder (with a `dataset.toml`) nor a release (with SHA256SUMS).",
+        "Name the right folder.",
+    ),
+    "BS602": Code(
+        "target-in-the-way",
+        "The place for the release holds something that is no release, and it will not be replaced.",
+        "Name another folder with --out, or remove what is there yourself.",
+    ),
+    "BS603": Code(
+        "system-error",
+        "The operating system refused an operation: no space, no permission, a missing folder.",
+        "Read the reason in the message and try again.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: a *code* of `CODES`, where it is, what it is, and a *hint* at the cure.
+
+    *line* counts from 1; *pointer* is a JSON Pointer (RFC 6901) into the value on that line.
+    """
+
+    code: str
+    path: str
+    message: str
+    line: int | None = None
+    pointer: str = ""
+    hint: str = ""
+    severity: Severity = "error"
+
+    def __post_init__(self) -> None:
+        """Reject a code that is in no table, as nobody could look it up."""
+        if self.code not in CODES:
+            raise KeyError(self.code)
+
+    def __str__(self) -> str:
+        """Say it in one line: ``source/a.jsonl:17 /stance: 'pro' is not one of favor, against [BS203]``."""
+        place = self.path + (f":{self.line}" if self.line is not None else "")
+        where = f"{place} {self.pointer}" if self.pointer else place
+        return f"{where}: {self.message} [{self.code}]"
+
+
+class BroadsheetError(Exception):
+    """Something is wrong, in full in *problems*; the base of every error this package raises on purpose."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Take the *problems*; the exception's text is theirs, one a line."""
+        self.problems: Sequence[Problem] = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class InvalidData(BroadsheetError):  # noqa: N818 - it names what is invalid, and BroadsheetError says that it is one
+    """The input or the release is not what it should be."""
+
+
+class CannotRun(BroadsheetError):  # noqa: N818 - the same
+    """The work could not be done at all."""
+
+
+def raise_if(problems: Sequence[Problem]) -> None:
+    """Raise `InvalidData` with *problems* if one of them is an error."""
+    if any(problem.severity == "error" for problem in problems):
+        raise InvalidData(problems)
+
+
+def cannot_run(code: str, path: Path | str, message: str, hint: str = "") -> CannotRun:
+    """Give the error for one problem that keeps the work from being done."""
+    return CannotRun([Problem(code, str(path), message, hint=hint)])
