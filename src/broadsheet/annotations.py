@@ -200,9 +200,14 @@ def _gold(
     if agreed:
         return [], [Problem("BS408", path, f"the passes agree on '{key[0]}' and '{key[1]}'")]
     if settled is None:
-        said = ", ".join(f"{label['annotator_id']}: {label['stance']} {label['intensity']}" for label in labels)
+        said = ", ".join(f"{label['annotator_id']} says {_said(label)}" for label in labels)
         return [], [Problem("BS407", path, f"nothing settles '{key[0]}' and '{key[1]}' ({said})")]
     return [settled | {"aggregation": "adjudicated"} | common], []
+
+
+def _said(label: Row) -> str:
+    intensity = label["intensity"]
+    return f"{label['stance']}" if intensity is None else f"{label['stance']} ({intensity})"
 
 
 def _known(

@@ -188,7 +188,7 @@ _RANKS = {
 }
 
 
-def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, Violation]:
+def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, Violation]:  # noqa: C901 - a table
     rank, code = _RANKS.get(str(error.validator), (_RULE, "BS206"))
     rule = _rule(error, schema)
     if rule and error.validator != "format":
@@ -216,6 +216,8 @@ def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, 
             message = f"expected {' or '.join(names)}, got {_shown(got)}"
         case "format":
             message = f"{_shown(got)} is not {_FORMATS[str(expected)]}"
+        case "pattern":
+            message, hint = f"{_shown(got)} has not the form it must have", failed.get("description", "")
         case "minItems":
             message = f"at least {expected} needed, got {len(got)}"
         case "maxItems":

@@ -48,6 +48,9 @@ def parse(data: bytes, path: str) -> tuple[list[Numbered], list[Problem]]:
             values.append(Numbered(number, value))
         except RecursionError:
             problems.append(Problem("BS107", path, "the value is nested too deeply", line=number))
+        except json.JSONDecodeError as error:
+            message = f"not one JSON value: {error.msg.lower()} (column {error.colno})"
+            problems.append(Problem("BS107", path, message, line=number))
         except (ValueError, TypeError) as error:
             problems.append(Problem("BS107", path, f"not one JSON value: {error}", line=number))
     return values, problems

@@ -125,7 +125,7 @@ def read(folder: Path) -> Recipe:
                 "BS104" if found.code == "BS202" else "BS105",
                 RECIPE,
                 found.message,
-                line=_line_of(text, found.pointer),
+                line=line_of(text, found.pointer),
                 pointer=found.pointer,
                 hint=found.hint,
             )
@@ -169,7 +169,7 @@ def _duplicates(recipe: Recipe, text: str) -> list[Problem]:
         for index, name in enumerate(names):
             if name in names[:index]:
                 pointer = f"/{key}/{index}"
-                line = _line_of(text, pointer)
+                line = line_of(text, pointer)
                 problems.append(Problem("BS207", RECIPE, f"'{name}' is there twice", line=line, pointer=pointer))
     return problems
 
@@ -182,7 +182,7 @@ def _without_dates(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else value
 
 
-def _line_of(text: str, pointer: str) -> int:
+def line_of(text: str, pointer: str) -> int:
     """Give the line on which *pointer*'s key is set in the TOML *text*, or that of the nearest table above it."""
     steps = pointer.split("/")[1:]
     table: list[str] = []

@@ -178,22 +178,22 @@ def _check_tiling(rows: Sequence[standoff.Row], first: int, last: int, what: str
     covered, before = first - 1, ordered[0]
     for row in ordered:
         if row["start_line"] <= covered:
-            message = f"{_span(row['start_line'], min(covered, row['end_line']))} of {what} are covered already"
+            message = f"{_span(row['start_line'], min(covered, row['end_line']))} of {what}: covered already"
             hint = f"Line {before.line} of this file covers up to line {covered}."
             problems.append(row.problem("BS302", message, "/start_line", hint))
         elif row["start_line"] > covered + 1:
-            message = f"{_span(covered + 1, row['start_line'] - 1)} of {what}, right before this, are not covered"
+            message = f"{_span(covered + 1, row['start_line'] - 1)} of {what}, right before this: not covered"
             problems.append(row.problem("BS303", message, "/start_line"))
         if row["end_line"] > covered:
             covered, before = row["end_line"], row
     if covered < last:
-        message = f"{_span(covered + 1, last)} of {what}, right after this, are not covered"
+        message = f"{_span(covered + 1, last)} of {what}, right after this: not covered"
         problems.append(before.problem("BS303", message, "/end_line"))
     return problems
 
 
 def _span(first: int, last: int) -> str:
-    return f"lines {first} to {last}"
+    return f"line {first}" if first == last else f"lines {first} to {last}"
 
 
 def _article(

@@ -6,6 +6,7 @@ It trusts no builder: what can be computed from the rows is computed again here,
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,15 +38,15 @@ def verify(folder: Path) -> list[Problem]:
     rows, problems = _read_tables(folder, schemas)
     if problems:
         return problems
-    problems = list(_check_keys(rows, schemas))
-    if problems:
-        return problems
-    return [
-        *_check_articles(rows),
-        *_check_stances(rows),
-        *_check_sources(rows),
-        *_check_documents(folder, rows, schemas),
-    ]
+    for step in (
+        _check_keys(rows, schemas),
+        _check_sources(rows),
+        itertools.chain(_check_articles(rows), _check_stances(rows)),
+        _check_documents(folder, rows, schemas),
+    ):
+        if problems := list(step):
+            return problems
+    return []
 
 
 def _check_files(folder: Path) -> list[Problem]:
@@ -110,8 +111,13 @@ def _check_columns(name: str, found: pa.Schema, expected: pa.Schema) -> list[Pro
         elif column not in expected.names:
             problems.append(Problem("BS505", name, f"the column '{column}' is not in the contract"))
         elif (got := found.field(column)) != (want := expected.field(column)):
-            problems.append(Problem("BS505", name, f"the column '{column}' is {got}, the contract says {want}"))
+            message = f"the column '{column}' is {_type(got)}, the contract says {_type(want)}"
+            problems.append(Problem("BS505", name, message))
     return problems
+
+
+def _type(field: pa.Field) -> str:
+    return f"{field.type}" + ("" if field.nullable else " not null")
 
 
 def _check_keys(rows: Tables, schemas: Mapping[str, Schema]) -> Iterator[Problem]:

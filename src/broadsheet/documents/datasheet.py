@@ -21,7 +21,7 @@ from broadsheet import contract
 from broadsheet.documents.facts import Facts
 from broadsheet.documents.markdown import environment
 from broadsheet.problems import Problem, raise_if
-from broadsheet.recipe import read_toml
+from broadsheet.recipe import line_of, read_toml
 
 ANSWERS = "datasheet.toml"
 STATUSES = ("computed", "asserted", "unknown")
@@ -74,51 +74,59 @@ def _answer(facts: Facts) -> list[Section]:
     shown = facts.recipe.shown(path)
     data, problems = facts.recipe.read(path)
     raise_if(problems)
-    answers, _ = read_toml(data, shown)
-    problems = _unknown_answers(answers, shown)
+    answers, text = read_toml(data, shown)
+    problems = _unknown_answers(answers, text, shown)
+    # A question whose answer has only a misspelt name is not reported as unanswered too.
+    misspelt = " ".join(problem.hint for problem in problems)
     sections = []
     for section in questions().values():
         answered = []
         for key, question in section["questions"]:
             given = answers.get(section["id"], {}).get(key)
-            item, found = _one_answer(f"{section['id']}.{key}", question, given, facts, shown)
+            name = f"{section['id']}.{key}"
+            item, message = _one_answer(name, question, given, facts)
             answered.append(item)
-            problems += found
+            if message and f"'{name}'" not in misspelt:
+                pointer = f"/{section['id']}/{key}"
+                problems.append(Problem("BS108", shown, message, line=line_of(text, pointer), pointer=pointer))
         sections.append(Section(section["id"], section["title"], answered))
     raise_if(problems)
     return sections
 
 
-def _unknown_answers(answers: Mapping[str, Any], path: str) -> list[Problem]:
+def _unknown_answers(answers: Mapping[str, Any], text: str, path: str) -> list[Problem]:
     known = [f"{section['id']}.{key}" for section in questions().values() for key, _ in section["questions"]]
     given = [
         f"{section}.{key}" for section, items in answers.items() for key in (items if isinstance(items, dict) else [""])
     ]
     return [
-        Problem("BS108", path, f"[{name}] answers no question", hint=contract.did_you_mean(name, known))
+        Problem(
+            "BS108",
+            path,
+            f"[{name}] answers no question",
+            line=line_of(text, "/" + name.replace(".", "/")),
+            hint=contract.did_you_mean(name, known),
+        )
         for name in given
         if name not in known
     ]
 
 
-def _one_answer(name: str, question: str, given: Any, facts: Facts, path: str) -> tuple[Answered, list[Problem]]:
-    pointer = "/" + name.replace(".", "/")
+def _one_answer(name: str, question: str, given: Any, facts: Facts) -> tuple[Answered, str]:
+    """Give the question answered; or, with an empty answer, the message that says what is wrong with *given*."""
     empty = Answered(name, question, "unknown", "")
     if not isinstance(given, dict) or not isinstance(given.get("answer"), str) or set(given) != {"status", "answer"}:
-        message = f"[{name}] has no answer: it needs a status and an answer, and nothing else"
-        return empty, [Problem("BS108", path, message, pointer=pointer)]
+        return empty, f"[{name}] has no answer: it needs a status and an answer, and nothing else"
     status, template = given["status"], given["answer"].strip()
     own_words = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", template, flags=re.DOTALL)
     if status not in STATUSES:
-        message = f"[{name}] is marked {status!r}, not one of {', '.join(STATUSES)}"
-    elif status == "computed" and own_words == template:
-        message = f"[{name}] is marked computed, but has no expression in {{{{ }}}}"
-    elif status == "computed" and re.search(r"\d", own_words):
-        message = f"[{name}] is marked computed, but has a figure typed by hand"
-    else:
-        try:
-            answer = environment().from_string(template).render(f=facts, s=facts.summary)
-            return Answered(name, question, status, answer), []
-        except jinja2.TemplateError as error:
-            message = f"[{name}] cannot be rendered: {error}"
-    return empty, [Problem("BS108", path, message, pointer=pointer)]
+        return empty, f"[{name}] is marked {status!r}, not one of {', '.join(STATUSES)}"
+    if status == "computed" and own_words == template:
+        return empty, f"[{name}] is marked computed, but has no expression in {{{{ }}}}"
+    if status == "computed" and re.search(r"\d", own_words):
+        return empty, f"[{name}] is marked computed, but has a figure typed by hand"
+    try:
+        answer = environment().from_string(template).render(f=facts, s=facts.summary)
+    except jinja2.TemplateError as error:
+        return empty, f"[{name}] cannot be rendered: {error}"
+    return Answered(name, question, status, answer), ""
