@@ -42,8 +42,8 @@ def lay_out(example: Path, folder: Path) -> str:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
     if (example / "REMOVED").exists():
-        for name in (example / "REMOVED").read_text().split():
-            path = folder / name
+        for removed in (example / "REMOVED").read_text().split():
+            path = folder / removed
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     if (example / "change.py").exists():
         _change(example / "change.py", folder)

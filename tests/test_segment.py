@@ -101,7 +101,7 @@ def test_articles_tile_their_source_and_offsets_are_right(
     except InvalidData as error:
         # The only thing that can be wrong with these: an article whose text is nothing but white space.
         codes = {problem.code for problem in error.problems}
-        assert codes == {"BS304"}  # noqa: PT017 - whether it raises depends on what was drawn
+        assert codes == {"BS304"}
         return
     data = page.encode()
     assert [(a.start_byte, a.end_byte) for a in articles] == _tiles(articles, len(data))

@@ -1,0 +1,5 @@
+"""Runs the command line as ``python -m broadsheet``."""
+
+from broadsheet.cli import main
+
+main()

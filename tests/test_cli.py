@@ -1,0 +1,76 @@
+"""The command line's own promises: exit codes, streams, no traceback, a quick start."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from broadsheet import __version__
+from tests.examples_support import run
+
+COMMAND = [sys.executable, "-m", "broadsheet"]
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version").output == f"broadsheet {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["check", "--help"]])
+def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
+    probe = (
+        "import sys\nfrom broadsheet.cli import app\n"
+        f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('pyarrow', 'numpy', 'jinja2') if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert finished.stdout.endswith("[]\n")
+
+
+def test_what_is_made_goes_to_stdout_and_problems_to_stderr(minimal: Path) -> None:
+    built = run(minimal, "build", ".")
+    assert built.stdout.startswith("release: version 0.1.0, 2 articles, 11 paragraphs, 12 stances\ndata digest sha256:")
+    assert built.stderr == ""
+    (minimal / "source" / "page.txt").unlink()
+    failed = run(minimal, "build", ".")
+    assert failed.stdout == ""
+    assert "[BS101]" in failed.stderr
+
+
+def test_the_defaults_are_the_dataset_folder_here(minimal: Path) -> None:
+    minimal.rename(minimal.parent / "dataset")
+    assert run(minimal.parent, "build").exit_code == 0
+    assert run(minimal.parent, "check").output == "dataset: no problems\n"
+
+
+def test_a_usage_error_is_exit_code_2(tmp_path: Path) -> None:
+    assert run(tmp_path, "build", "--nonsense").exit_code == 2
+    assert run(tmp_path, "publish").exit_code == 2
+    assert run(tmp_path, "check", "nowhere").exit_code == 2
+
+
+def test_there_is_no_progress_where_there_is_no_terminal(minimal: Path) -> None:
+    finished = subprocess.run([*COMMAND, "build", "."], cwd=minimal, capture_output=True, text=True, check=True)
+    assert "\x1b" not in finished.stdout + finished.stderr
+    assert "…" not in finished.stderr
+
+
+def test_an_interrupt_leaves_nothing_behind(minimal: Path) -> None:
+    """SIGINT at different moments: the release is there whole, or not at all, and there is no traceback."""
+    for delay in (0.3, 0.5, 0.7, 0.9, 1.1):
+        process = subprocess.Popen([*COMMAND, "build", "."], cwd=minimal, stderr=subprocess.PIPE, text=True)
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        names = {path.name for path in minimal.iterdir()}
+        assert names - {"release"} == {"annotations", "dataset.toml", "source"}
+        if process.returncode == 0:
+            break
+        if "interrupted" in errors:
+            assert "Traceback" not in errors
+    checked = subprocess.run([*COMMAND, "build", "."], cwd=minimal, capture_output=True, check=False)
+    assert checked.returncode == 0

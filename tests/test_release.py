@@ -1,0 +1,135 @@
+"""A release appears whole or not at all, and what is no release is never replaced."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from broadsheet import release, tables
+from broadsheet.build import build
+from broadsheet.problems import CannotRun, InvalidData
+from broadsheet.verify import verify
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_failing_block_leaves_the_old_release_and_nothing_else(tmp_path: Path) -> None:
+    place = tmp_path / "release"
+    with release.staged(place) as stage:
+        release.write(stage, "a.txt", b"old")
+        release.write_checksums(stage)
+    with pytest.raises(ZeroDivisionError), release.staged(place) as stage:
+        release.write(stage, "a.txt", b"new")
+        raise ZeroDivisionError
+    assert (place / "a.txt").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["release"]
+
+
+def test_a_rename_that_fails_puts_the_old_release_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "release"
+    with release.staged(place) as stage:
+        release.write(stage, "a.txt", b"old")
+        release.write_checksums(stage)
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name.endswith(".staging"):
+            raise OSError(5, "input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="input/output"), release.staged(place) as stage:
+        release.write(stage, "a.txt", b"new")
+    assert (place / "a.txt").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["release"]
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "link"])
+def test_what_is_no_release_is_never_replaced(what: str, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    if what == "file":
+        place.write_text("mine")
+    else:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "thesis.txt").write_text("mine")
+        if what == "link":
+            place.symlink_to(tmp_path / "mine")
+        else:
+            place = tmp_path / "mine"
+    with pytest.raises(CannotRun, match="BS602"), release.staged(place):
+        pytest.fail("the block must not run")
+    assert "mine" in [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_invalid_dataset_leaves_the_old_release_as_it_was(minimal: Path) -> None:
+    build(minimal)
+    before = _contents(minimal / "release")
+    roles = minimal / "annotations" / "roles.jsonl"
+    roles.write_text(roles.read_text().replace('"role": "heading"', '"role": "headline"'))
+    with pytest.raises(InvalidData, match="BS203"):
+        build(minimal)
+    assert _contents(minimal / "release") == before
+
+
+def test_a_build_replaces_the_release_and_its_stale_files(minimal: Path) -> None:
+    build(minimal)
+    stale = minimal / "release" / "data" / "articles" / "train-00001-of-00002.parquet"
+    stale.write_bytes(b"stale")
+    build(minimal)
+    assert not stale.exists()
+    assert verify(minimal / "release") == []
+
+
+def test_the_datasheets_copy_is_written_in_place_only(minimal: Path, tmp_path: Path) -> None:
+    recipe = minimal / "dataset.toml"
+    recipe.write_text('datasheet_copies = ["COPY.md"]\n' + recipe.read_text())
+    build(minimal, tmp_path / "elsewhere")
+    assert not (minimal / "COPY.md").exists()
+    build(minimal)
+    assert (minimal / "COPY.md").read_bytes() == (minimal / "release" / "DATASHEET.md").read_bytes()
+
+
+def test_verification_finds_any_flipped_bit(minimal: Path) -> None:
+    build(minimal)
+    place = minimal / "release"
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    chance = random.Random(7)  # noqa: S311 - any bits will do
+    for path in files:
+        whole = path.read_bytes()
+        for _ in range(4):
+            damaged = bytearray(whole)
+            damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+            path.write_bytes(damaged)
+            assert _is_refused(place), path
+        path.write_bytes(whole[: chance.randrange(len(whole))])
+        assert _is_refused(place), path
+        path.write_bytes(whole)
+    assert verify(place) == []
+
+
+def _is_refused(place: Path) -> bool:
+    return bool(verify(place))
+
+
+def test_a_flipped_bit_behind_a_right_checksum_is_found_too(minimal: Path) -> None:
+    """Pages have checksums of their own: what a reader that verifies them gets is right, or nothing."""
+    build(minimal)
+    place = minimal / "release"
+    path = place / release.parquet_path("stances")
+    whole = path.read_bytes()
+    before = tables.from_arrow(tables.read_parquet(path))
+    chance = random.Random(11)  # noqa: S311 - any bits will do
+    silent = []
+    for _ in range(60):
+        damaged = bytearray(whole)
+        place_of_bit = chance.randrange(4, len(whole) - 8)
+        damaged[place_of_bit] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        release.write_checksums(place)
+        if not verify(place) and tables.from_arrow(tables.read_parquet(path)) != before:
+            silent.append(place_of_bit)
+    assert silent == []
