@@ -1,6 +1,7 @@
 # `make dataset` and `make test` are the two commands a newcomer needs; each sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
+DOCUMENTS := README.md docs/problems.md
 
 .PHONY: dataset test lint check docs lock clean
 
@@ -19,10 +20,10 @@ lint: .venv/ready               ## linters, types, and the import contract
 check: .venv/ready              ## the dataset's folder, the release, and the documents that quote output
 	$(BIN)/broadsheet check dataset
 	$(BIN)/broadsheet check dataset/release
-	$(BIN)/cog --check README.md CONTRIBUTING.md docs/problems.md
+	PYTHONPATH=. $(BIN)/cog --check --diff $(DOCUMENTS)
 
-docs: .venv/ready               ## paste real output into the documents
-	$(BIN)/cog -r README.md CONTRIBUTING.md docs/problems.md
+docs: .venv/ready               ## paste real output into README.md and docs/
+	PYTHONPATH=. $(BIN)/cog -r $(DOCUMENTS)
 
 lock: .venv/ready               ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/pip install --quiet uv

@@ -54,9 +54,9 @@ def build(
 
     The release appears whole or not at all; with problems in the input, the one that is there stays as it was.
     """
-    from broadsheet.build import build as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
-
     with _boundary(), _progress() as tell:
+        from broadsheet.build import build as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
+
         built = run(dataset, out, tell)
     rows = ", ".join(f"{n} {table}" for table, n in built.rows.items())
     typer.echo(f"{built.place}: version {built.version}, {rows}\ndata digest {built.digest}")
@@ -73,9 +73,9 @@ def check(
     A dataset's folder is built aside and compared with the release it holds. A release is judged from its own files:
     checksums, types, every row, every quote, every offset, and what its documents say of the data.
     """
-    from broadsheet.check import check as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
-
     with _boundary(), _progress() as tell:
+        from broadsheet.check import check as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
+
         tell("checking")
         problems = run(path)
     if problems:

@@ -1,0 +1,62 @@
+"""Pastes real output into documents: called by cog from comments in README.md and docs/; see `make docs`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import cog
+
+from broadsheet.problems import CODES
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "tests" / "examples" / "invalid"
+
+
+def shell(command: str) -> None:
+    """Paste *command* and what it prints."""
+    _fence("console", f"$ {command}\n{_run(['sh', '-c', command])}")
+
+
+def python(code: str) -> None:
+    """Paste *code*, and what it prints in a new process with a fresh cache."""
+    code = textwrap.dedent(code).strip()
+    _fence("python", code)
+    _fence("text", _run([sys.executable, "-c", code]))
+
+
+def problems() -> None:
+    """Paste a section for every problem code: its cause, its cure, and how its examples are told."""
+    for code, (slug, cause, cure) in CODES.items():
+        cog.outl(f"\n## {code} {slug}\n\n{cause}\n\n**Cure.** {cure}\n")
+        for example in sorted(EXAMPLES.glob(f"{code}-*")):
+            told = (example / "expected.txt").read_text(encoding="utf-8").rstrip()
+            cog.outl(f"[`{example.name}`](../tests/examples/invalid/{example.name}):\n")
+            _fence("text", told)
+
+
+def _run(command: list[str]) -> str:
+    with tempfile.TemporaryDirectory() as cache:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        quiet = {
+            "HF_HOME": cache,
+            "HF_HUB_OFFLINE": "1",
+            "PATH": path,
+            "COLUMNS": "100",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+        }
+        finished = subprocess.run(
+            command, cwd=ROOT, env=os.environ | quiet, capture_output=True, text=True, check=False
+        )
+    if finished.returncode:
+        raise RuntimeError(finished.stderr)
+    return finished.stdout
+
+
+def _fence(language: str, text: str) -> None:
+    cog.outl(f"```{language}\n{text.rstrip()}\n```\n")
