@@ -81,7 +81,7 @@ class Summary:
     n_quotes: int
     stance_by_target: Mapping[str, Mapping[str, int]]
     intensity_by_target: Mapping[str, Mapping[int | None, int]]
-    stance_by_publisher: Mapping[str | None, Mapping[str, int]]
+    stance_by_publisher: Mapping[str, Mapping[str | None, Mapping[str, int]]]
     aggregation: Sequence[Count]
     left_out: Sequence[LeftOut]
     left_out_share: float
@@ -101,7 +101,6 @@ def summarize(tables: Tables) -> Summary:
     articles, paragraphs, stances = tables["articles"], tables["paragraphs"], tables["stances"]
     claims = [claim for article in articles for claim in article["provenance"]["claims"]]
     gold = [row for row in stances if row["is_gold"]]
-    primary = articles[0]["stance_target"] if articles else None
     publisher_of = {article["id"]: article["publisher"] for article in articles}
     quotes = [quote for holder in [*claims, *stances] for quote in holder["evidence"]]
     out = [row for row in paragraphs if row["start"] is None]
@@ -129,9 +128,12 @@ def summarize(tables: Tables) -> Summary:
         n_quotes=len(quotes),
         stance_by_target=_cross(((row["target_id"], row["stance"]) for row in gold), LABELS),
         intensity_by_target=_cross(((row["target_id"], row["intensity"]) for row in gold), (-2, -1, 0, 1, 2, None)),
-        stance_by_publisher=_cross(
-            ((publisher_of[row["article_id"]], row["stance"]) for row in gold if row["target_id"] == primary), LABELS
-        ),
+        stance_by_publisher={
+            target: _cross(
+                ((publisher_of[row["article_id"]], row["stance"]) for row in gold if row["target_id"] == target), LABELS
+            )
+            for target in targets
+        },
         aggregation=_counts(row["aggregation"] for row in gold),
         left_out=[
             LeftOut(role, len(own), sum(len(row["text"]) for row in own))
