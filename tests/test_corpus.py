@@ -129,6 +129,18 @@ def test_a_disagreement_is_adjudicated_and_an_agreement_is_unanimous(corpus_rows
             assert row["aggregation"] == ("unanimous" if agreed else "adjudicated")
 
 
+def test_the_quotes_of_a_gold_label_are_chosen_from_the_passes(corpus_rows: Rows) -> None:
+    given: dict[tuple[str, str], set[str]] = {}
+    for row in corpus_rows["stances"]:
+        if not row["is_gold"]:
+            key = (row["article_id"], row["target_id"])
+            given.setdefault(key, set()).update(quote["exact"] for quote in row["evidence"])
+    for row in corpus_rows["stances"]:
+        if row["is_gold"]:
+            chosen = {quote["exact"] for quote in row["evidence"]}
+            assert chosen <= given[row["article_id"], row["target_id"]]
+
+
 def test_stance_evidence_is_prose_and_never_wholly_inside_quotation_marks(corpus_rows: Rows) -> None:
     text = {article["id"]: article["text"] for article in corpus_rows["articles"]}
     for row in corpus_rows["stances"]:

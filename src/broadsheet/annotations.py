@@ -190,7 +190,7 @@ def _gold(
         gold = labels[0] | {
             "confidence": min((label["confidence"] for label in labels), key=("low", "medium", "high").index),
             "rationale": " ".join(f"[{label['annotator_id']}] {label['rationale']}" for label in labels),
-            "evidence": [quotes[place] for place in sorted(quotes)],
+            "evidence": [quotes[place] for place in sorted(quotes) if not _inside_another(place, quotes)],
             "annotator_id": "consensus",
             "annotator_kind": kinds.pop() if len(kinds) == 1 else "rule",
             "annotated_on": max(label["annotated_on"] for label in labels),
@@ -203,6 +203,11 @@ def _gold(
         said = ", ".join(f"{label['annotator_id']} says {_said(label)}" for label in labels)
         return [], [Problem("BS407", path, f"nothing settles '{key[0]}' and '{key[1]}' ({said})")]
     return [settled | {"aggregation": "adjudicated"} | common], []
+
+
+def _inside_another(place: tuple[int, int], places: Iterable[tuple[int, int]]) -> bool:
+    start, end = place
+    return any(first <= start and end <= last and (first, last) != place for first, last in places)
 
 
 def _said(label: Row) -> str:

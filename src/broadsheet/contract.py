@@ -45,11 +45,12 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a table as a reader sees it: its dotted *name*, *type* in words, and *description*."""
+    """One field of a table as a reader sees it: dotted *name*, *type* in words, *description*, and allowed *values*."""
 
     name: str
     type: str
     description: str
+    values: Sequence[str]
 
 
 def package_schema(name: str) -> Schema:
@@ -327,7 +328,8 @@ def _fields(node: Schema, root: Schema, prefix: str) -> Iterator[Field]:
             else:
                 kind = f"list of {_json_type(items)[0]}"
         kind = "date" if prop.get("format") == "date" else "label" if prop.get("x-class-label") else kind
-        yield Field(dotted, f"{kind} or null" if nullable else kind, prop.get("description", ""))
+        values = [value for value in prop.get("enum", []) if value is not None]
+        yield Field(dotted, f"{kind} or null" if nullable else kind, prop.get("description", ""), values)
         if inner is not None:
             yield from _fields(inner, root, dotted + ".")
 

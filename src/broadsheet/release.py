@@ -16,6 +16,7 @@ from broadsheet.problems import Problem, cannot_run
 CHECKSUMS = "SHA256SUMS"
 CARD = "README.md"
 DATASHEET = "DATASHEET.md"
+CODEBOOK = "CODEBOOK.md"
 
 
 def parquet_path(table: str) -> str:

@@ -79,10 +79,12 @@ class Summary:
     n_unknown_publisher: int
     n_claims: int
     n_quotes: int
+    n_distinct_quotes: int
     stance_by_target: Mapping[str, Mapping[str, int]]
     intensity_by_target: Mapping[str, Mapping[int | None, int]]
     stance_by_publisher: Mapping[str, Mapping[str | None, Mapping[str, int]]]
     aggregation: Sequence[Count]
+    consensus_kinds: Sequence[str]
     left_out: Sequence[LeftOut]
     left_out_share: float
     n_source_lines: int
@@ -102,7 +104,8 @@ def summarize(tables: Tables) -> Summary:
     claims = [claim for article in articles for claim in article["provenance"]["claims"]]
     gold = [row for row in stances if row["is_gold"]]
     publisher_of = {article["id"]: article["publisher"] for article in articles}
-    quotes = [quote for holder in [*claims, *stances] for quote in holder["evidence"]]
+    quoted = [(article["id"], c["evidence"]) for article in articles for c in article["provenance"]["claims"]]
+    quoted += [(row["article_id"], row["evidence"]) for row in stances]
     out = [row for row in paragraphs if row["start"] is None]
     references = [reference for article in articles for reference in article["references"]]
     labels = [row for row in stances if not row["is_gold"]]
@@ -125,7 +128,8 @@ def summarize(tables: Tables) -> Summary:
         },
         n_unknown_publisher=sum(article["publisher"] is None for article in articles),
         n_claims=len(claims),
-        n_quotes=len(quotes),
+        n_quotes=sum(len(quotes) for _, quotes in quoted),
+        n_distinct_quotes=len({(article, q["source"], q["start"], q["end"]) for article, qs in quoted for q in qs}),
         stance_by_target=_cross(((row["target_id"], row["stance"]) for row in gold), LABELS),
         intensity_by_target=_cross(((row["target_id"], row["intensity"]) for row in gold), (-2, -1, 0, 1, 2, None)),
         stance_by_publisher={
@@ -135,6 +139,7 @@ def summarize(tables: Tables) -> Summary:
             for target in targets
         },
         aggregation=_counts(row["aggregation"] for row in gold),
+        consensus_kinds=sorted({row["annotator_kind"] for row in gold if row["aggregation"] == "unanimous"}),
         left_out=[
             LeftOut(role, len(own), sum(len(row["text"]) for row in own))
             for role in contract.table_schema("paragraphs")["properties"]["role"]["enum"]

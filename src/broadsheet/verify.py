@@ -50,7 +50,7 @@ def verify(folder: Path) -> list[Problem]:
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, "LICENSE"]
+    names = [release.CARD, release.DATASHEET, release.CODEBOOK, "LICENSE"]
     for table, schema in contract.TABLES.items():
         names += [release.parquet_path(table), release.jsonl_path(table), release.schema_path(schema)]
     missing = [name for name in names if not (folder / name).is_file()]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from broadsheet import release
 from broadsheet.documents import card, datasheet, licence
 from broadsheet.documents.facts import Facts, Size, gather
+from broadsheet.problems import raise_if
 from broadsheet.recipe import Recipe
 from broadsheet.segment import Article
 from broadsheet.tables import Tables
@@ -25,4 +26,7 @@ def render(recipe: Recipe, articles: Sequence[Article], rows: Tables, sizes: Map
         release.DATASHEET: datasheet.render(facts),
         "LICENSE": licence.render(facts),
     }
-    return {name: text.encode() for name, text in documents.items()}
+    # The codebook is the annotators' own text: rationales cite its rules, so it goes along as it is.
+    codebook, problems = recipe.read(recipe.annotations("codebook.md"))
+    raise_if(problems)
+    return {name: text.encode() for name, text in documents.items()} | {release.CODEBOOK: codebook}

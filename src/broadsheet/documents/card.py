@@ -8,7 +8,7 @@ import yaml
 
 from broadsheet import contract, release
 from broadsheet.documents.facts import Facts
-from broadsheet.documents.markdown import environment
+from broadsheet.documents.markdown import environment, without_double_blanks
 
 #: The hub's size categories, by the number of rows they end below.
 SIZE_CATEGORIES = {
@@ -26,7 +26,7 @@ def render(facts: Facts) -> str:
     """Give the release's README.md."""
     front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=120)
     text = environment().get_template("README.md.jinja").render(f=facts, s=facts.summary)
-    return f"---\n{front}---\n\n{text}"
+    return f"---\n{front}---\n\n{without_double_blanks(text)}"
 
 
 def front_matter(facts: Facts) -> dict[str, Any]:

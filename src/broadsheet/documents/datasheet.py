@@ -19,7 +19,7 @@ import jinja2
 
 from broadsheet import contract
 from broadsheet.documents.facts import Facts
-from broadsheet.documents.markdown import environment
+from broadsheet.documents.markdown import environment, without_double_blanks
 from broadsheet.problems import Problem, raise_if
 from broadsheet.recipe import line_of, read_toml
 
@@ -51,7 +51,7 @@ def render(facts: Facts) -> str:
     sections = _answer(facts)
     env = environment()
     counts = {status: sum(a.status == status for s in sections for a in s.answers) for status in STATUSES}
-    return env.get_template("DATASHEET.md.jinja").render(
+    text = env.get_template("DATASHEET.md.jinja").render(
         f=facts,
         s=facts.summary,
         sections=sections,
@@ -60,6 +60,7 @@ def render(facts: Facts) -> str:
         roles=contract.table_schema("paragraphs")["properties"]["role"]["x-enum-descriptions"],
         labels=contract.table_schema("stances")["properties"]["stance"]["x-enum-descriptions"],
     )
+    return without_double_blanks(text)
 
 
 @cache

@@ -33,6 +33,11 @@ def cell(value: Any) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", text)
 
 
+def without_double_blanks(text: str) -> str:
+    """Give *text* with one blank line where templates left several."""
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
 def figure(value: float | None, digits: int = 3) -> str:
     """Give a number for reading: whole ones with thousands apart, others with *digits* decimals, None in words."""
     if value is None:
