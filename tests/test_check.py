@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broadsheet.build import build
-from broadsheet.check import check
+from broadsheet.check import check_folder
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def built(minimal: Path) -> Path:
 
 
 def _told(folder: Path) -> list[tuple[str, str]]:
-    return [(problem.code, problem.path) for problem in check(folder)]
+    return [(problem.code, problem.path) for problem in check_folder(folder)]
 
 
 def test_what_was_just_built_has_no_problems(built: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_copy_of_the_datasheet_that_is_gone_is_told(built: Path) -> None:
 def test_an_edit_of_the_release_is_told_with_its_line(built: Path) -> None:
     path = built / "release" / "jsonl" / "paragraphs.jsonl"
     path.write_text(path.read_text().replace("three summers", "four summers"))
-    (problem,) = check(built)
+    (problem,) = check_folder(built)
     assert (problem.code, problem.path, problem.line) == ("BS510", "jsonl/paragraphs.jsonl", 4)
 
 
@@ -67,5 +67,5 @@ def test_inputs_that_do_not_build_are_told_as_a_build_tells_them(
 
 def test_checking_changes_nothing(built: Path) -> None:
     before = {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
-    check(built)
+    check_folder(built)
     assert {path: path.read_bytes() for path in built.rglob("*") if path.is_file()} == before

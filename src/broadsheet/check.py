@@ -1,17 +1,64 @@
-"""The check: takes a dataset's folder or a release's, gives what is wrong with it."""
+"""The check: takes files, datasets' folders, releases' folders or URLs, gives what is wrong with them."""
 
 from __future__ import annotations
 
+import json
 import tempfile
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
-from broadsheet import recipe, release
+from broadsheet import contract, reading, recipe, release
 from broadsheet.build import build
-from broadsheet.problems import InvalidData, Problem, cannot_run
+from broadsheet.contract import Schema, UnusableSchema
+from broadsheet.gate import Gate
+from broadsheet.problems import BroadsheetError, CannotRun, InvalidData, Problem, cannot_run
 from broadsheet.verify import verify
 
+#: The largest file of a release that is fetched from a URL.
+MAX_FETCHED = 4 << 30
 
-def check(folder: Path) -> list[Problem]:
+
+def check(
+    paths: Sequence[str],
+    schema: str | None = None,
+    *,
+    array_of_rows: bool = False,
+    workers: int = 1,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Problem]:
+    """Give every problem of *paths*, as it is found; raise `CannotRun` if one can't be judged.
+
+    A path is a file of rows (``-`` is standard input, as JSON Lines), a dataset's folder, a release's folder, or an
+    http(s) URL of a file or a release. Rows follow *schema*, a file or the name of a table; without it, the contract
+    that their columns tell. A JSON document is one value, or an *array_of_rows*. *workers*
+    processes share a large file. *tell* hears of the progress.
+    """
+    gate = Gate(schema=None if schema is None else read_schema(schema), tell=tell, workers=workers)
+    for path in paths:
+        tell(f"checking {path}")
+        try:
+            yield from _check_one(path, gate, array_of_rows=array_of_rows)
+        except CannotRun:
+            raise
+        except BroadsheetError as error:
+            yield from error.problems
+    yield from gate.finish()
+
+
+def read_schema(name: str) -> Schema:
+    """Give the schema with the *name* of a table or of a file; raise `InvalidData` where it can't be used."""
+    if name in contract.TABLES:
+        return contract.table_schema(name)
+    try:
+        schema: Schema = json.loads(Path(name).read_bytes())
+        contract.Judge(schema)
+    except (ValueError, RecursionError) as error:
+        code = "BS117" if isinstance(error, UnusableSchema) else "BS107"
+        raise InvalidData([Problem(code, name, f"it can't be used as a schema: {error}")]) from None
+    return schema
+
+
+def check_folder(folder: Path) -> list[Problem]:
     """Give every problem of the dataset or release in *folder*; raise `CannotRun` if it is neither."""
     if (folder / recipe.RECIPE).is_file():
         return check_dataset(folder)
@@ -37,6 +84,39 @@ def check_dataset(folder: Path) -> list[Problem]:
             message = f"it is not the same as the {release.DATASHEET} the inputs build"
             problems.append(Problem("BS509", dataset.shown(copy), message, hint="Run `broadsheet build`."))
     return problems
+
+
+def _check_one(path: str, gate: Gate, *, array_of_rows: bool) -> Iterator[Problem]:
+    if reading.is_url(path) and reading.suffix(path) not in (".jsonl", ".ndjson", ".json", ".parquet"):
+        yield from _check_release_url(path.rstrip("/"))
+    elif path != "-" and not reading.is_url(path) and Path(path).is_dir():
+        yield from check_folder(Path(path))
+    elif path == "-" or reading.is_url(path) or Path(path).is_file():
+        yield from gate.check(path, array_of_rows=array_of_rows)
+    else:
+        raise cannot_run("BS601", path, "there is no such file or folder")
+
+
+def _check_release_url(url: str) -> list[Problem]:
+    """Fetch the release at *url* aside, the files that its SHA256SUMS lists and no others, and judge that."""
+    with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
+        folder = Path(scratch)
+        _fetch(f"{url}/{release.CHECKSUMS}", folder / release.CHECKSUMS)
+        names, problems = release.listed(folder)
+        for name in names if not problems else ():
+            _fetch(f"{url}/{name}", folder / PurePosixPath(name))
+        return problems or verify(folder)
+
+
+def _fetch(url: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = 0
+    with reading.fetched(url) as response, path.open("wb") as file:
+        while chunk := response.read(reading.BLOCK):
+            file.write(chunk)
+            size += len(chunk)
+            if size > MAX_FETCHED:
+                raise InvalidData([Problem("BS111", url, f"it is longer than {MAX_FETCHED >> 30} GiB")])
 
 
 def _no_release() -> Problem:

@@ -5,16 +5,20 @@ Exit code 0: fine. 1: problems were found. 2: the work could not be done.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from broadsheet import __version__
 from broadsheet.problems import BroadsheetError, CannotRun, Problem
+from broadsheet.report import Findings, render
+
+_Format = Literal["text", "json", "github", "junit", "sarif"]
 
 app = typer.Typer(
     name="broadsheet",
@@ -64,24 +68,52 @@ def build(
 
 @app.command()
 def check(
-    path: Annotated[
-        Path, typer.Argument(metavar="DATASET_DIR|RELEASE_DIR", help="A dataset's folder, or a release's.")
-    ] = Path("dataset"),
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="A file of rows (.jsonl, .json, .parquet; .gz and .zst too; - is standard input), a dataset's folder, "
+            "a release's folder, or the URL of a file or release.",
+            show_default="dataset",
+        ),
+    ] = ["dataset"],  # noqa: B006 - typer copies it
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="FILE|NAME", help="The JSON Schema of a row: a file, or a table's name."),
+    ] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="A .json document is an array of rows.")] = False,
+    format_: Annotated[
+        _Format, typer.Option("--format", help="What to print: for people, programs, or a CI.")
+    ] = "text",
+    max_problems: Annotated[
+        int, typer.Option("--max-problems", metavar="N", min=1, help="How many problems to print; all are counted.")
+    ] = 100,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes for a large file.", show_default="the cores"),
+    ] = None,
 ) -> None:
-    """Check a dataset and its release, or a release alone.
+    """Check rows against their contract, a dataset against its release, or a release against itself.
 
-    A dataset's folder is built aside and compared with the release it holds. A release is judged from its own files:
-    checksums, types, every row, every quote, every offset, and what its documents say of the data.
+    Rows are judged by a JSON Schema: your own, or the contract that their columns tell. A dataset's folder is built
+    aside and compared with the release it holds. A release is judged from its own files: checksums, types, every row,
+    every quote, every offset, and what its documents say of the data. Warnings alone are no failure.
     """
     with _boundary(), _progress() as tell:
         from broadsheet.check import check as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
 
-        tell("checking")
-        problems = run(path)
-    if problems:
-        _print(problems)
-        raise typer.Exit(1)
-    typer.echo(f"{path}: no problems")
+        collected = _Collector(max_problems)
+        try:
+            for problem in run(paths, schema, array_of_rows=rows, workers=workers or _cores(), tell=tell):
+                collected.add(problem)
+            code = 1 if collected.errors else 0
+        except CannotRun as error:
+            for problem in error.problems:
+                collected.add(problem)
+            code = 2
+    typer.echo(render(collected.findings(", ".join(paths)), format_), nl=False)
+    if code:
+        raise typer.Exit(code)
 
 
 def main() -> None:
@@ -106,13 +138,37 @@ def _boundary() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
+def _cores() -> int:
+    """Give how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Collector:
+    """Keeps the first problems, no more than *limit*, and counts all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._kept = limit, list[Problem]()
+        self.errors = self.warnings = 0
+
+    def add(self, problem: Problem) -> None:
+        """Take one more *problem*."""
+        if problem.severity == "error":
+            self.errors += 1
+        else:
+            self.warnings += 1
+        if len(self._kept) < self._limit:
+            self._kept.append(problem)
+
+    def findings(self, checked: str = "") -> Findings:
+        """Give what was collected; *checked* says what was looked at."""
+        return Findings(self._kept, self.errors, self.warnings, checked)
+
+
 def _print(problems: Sequence[Problem]) -> None:
+    collected = _Collector(len(problems))
     for problem in problems:
-        typer.echo(problem, err=True)
-        if problem.hint:
-            typer.echo(f"  hint: {problem.hint}", err=True)
-    n = len(problems)
-    typer.echo(f"{n} problem{'s' if n != 1 else ''}", err=True)
+        collected.add(problem)
+    typer.echo(render(collected.findings(), "text"), nl=False, err=True)
 
 
 @contextmanager

@@ -10,13 +10,14 @@ import datetime
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
 import jsonschema
+import jsonschema_rs
 import pyarrow as pa
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -74,6 +75,11 @@ def table_schema(table: str) -> Schema:
     return schema
 
 
+def table_of(schema: Schema) -> str | None:
+    """Give the table whose contract *schema* is: the very one of this package, not a copy somebody brings."""
+    return next((table for table in TABLES if table_schema(table) is schema), None)
+
+
 def schema_text(schema: Schema) -> bytes:
     """Give *schema* as the text of a file."""
     return (json.dumps(schema, indent=2, ensure_ascii=False) + "\n").encode()
@@ -99,33 +105,100 @@ def with_defaults(value: Mapping[str, Any], schema: Schema, root: Schema | None 
     return row
 
 
-def violations(value: Any, schema: Schema) -> list[Violation]:
-    """Give every way in which *value* breaks *schema*, one at the most for each place in it.
+class Judge:
+    """A schema made ready to judge values: one verdict of two engines.
 
-    What only repeats another violation is left out: a field that is missing because its name is misspelt, and the
-    rules that join several fields where a single field is wrong already.
+    jsonschema-rs looks at every value; the reference validator (jsonschema) confirms and explains what it refuses.
+    Both assert formats and match patterns by the same engine, in linear time, hold integers to 64 bits, and never
+    fetch anything.
     """
-    found: dict[str, tuple[int, Violation]] = {}
-    for error in sorted(validator(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path))):
-        rank, violation = _violation(error, schema)
-        if violation.pointer not in found or rank < found[violation.pointer][0]:
-            found[violation.pointer] = (rank, violation)
-    plain = [violation for rank, violation in found.values() if rank < _RULE]
-    misspelt = " ".join(violation.hint for violation in plain if violation.code == "BS202")
-    plain = [v for v in plain if v.code != "BS201" or f"'{v.pointer.rsplit('/', 1)[1]}'" not in misspelt]
-    return plain or [violation for _, violation in found.values()]
+
+    def __init__(self, schema: Schema, registry: Registry[Any] | None = None) -> None:
+        """Take a *schema* of draft 2020-12, and a *registry* of those it refers to; raise `UnusableSchema`."""
+        self.schema = _with_int64(schema)
+        self._reference = _Reference(self.schema, registry=registry or Registry(), format_checker=_formats)
+        try:
+            jsonschema.Draft202012Validator.check_schema(self.schema)
+            self.accepts = _fast(self.schema, registry).is_valid
+        except (jsonschema.SchemaError, jsonschema_rs.ValidationError, ValueError) as error:
+            raise UnusableSchema(str(error.message if hasattr(error, "message") else error)) from None
+
+    def violations(self, value: Any) -> list[Violation]:
+        """Give every way in which *value* breaks the schema, one at the most for each place in it.
+
+        What only repeats another violation is left out: a field that is missing because its name is misspelt, and the
+        rules that join several fields where a single field is wrong already.
+        """
+        if self.accepts(value):
+            return []
+        found: dict[str, tuple[int, Violation]] = {}
+        for error in sorted(self._reference.iter_errors(value), key=lambda error: list(map(str, error.absolute_path))):
+            rank, violation = _violation(error, self.schema)
+            if violation.pointer not in found or rank < found[violation.pointer][0]:
+                found[violation.pointer] = (rank, violation)
+        if not found:
+            return [Violation("BS206", "", "the value is refused, but the reference validator finds nothing", "")]
+        plain = [violation for rank, violation in found.values() if rank < _RULE]
+        misspelt = " ".join(violation.hint for violation in plain if violation.code == "BS202")
+        plain = [v for v in plain if v.code != "BS201" or f"'{v.pointer.rsplit('/', 1)[1]}'" not in misspelt]
+        return plain or [violation for _, violation in found.values()]
 
 
-def validator(schema: Schema) -> jsonschema.Draft202012Validator:
-    """Give the reference validator for *schema*: formats asserted, and no ``$ref`` ever fetched."""
-    # A schema with an identifier is complete in itself; a registry without a `retrieve` refuses any other address.
-    registry: Registry[Any] = Registry() if "$id" in schema else _registry()
-    return jsonschema.Draft202012Validator(schema, registry=registry, format_checker=_formats)
+class UnusableSchema(ValueError):  # noqa: N818 - it says what the schema is
+    """A schema is not valid, refers to something that is not there, or has a pattern that needs backtracking."""
+
+
+def violations(value: Any, schema: Schema) -> list[Violation]:
+    """Give every way in which *value* breaks one of this package's schemas; see `Judge.violations`."""
+    return _judge(json.dumps(schema)).violations(value)
+
+
+@cache
+def _judge(schema: str) -> Judge:
+    loaded = json.loads(schema)
+    # A schema with an identifier is complete in itself; a definition refers to this package's schemas.
+    return Judge(loaded, None if "$id" in loaded else _registry())
 
 
 def check_schema(schema: Schema) -> None:
     """Raise ``jsonschema.SchemaError`` if *schema* is no valid JSON Schema of draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def told_by(columns: Iterable[str]) -> str | None:
+    """Give the table that *columns* tell: the one they share most fields with, its key and half of all at least."""
+    given = set(columns)
+    shared = {}
+    for table in TABLES:
+        schema = table_schema(table)
+        fields = given & set(schema["properties"])
+        if set(primary_key(schema)) <= given and 2 * len(fields) >= len(schema["properties"]):
+            shared[table] = len(fields)
+    return max(shared, key=lambda table: shared[table]) if shared else None
+
+
+def is_closed(schema: Schema) -> bool:
+    """Tell whether *schema* bounds how deep a value can be: every place typed, no object or array left open."""
+    try:
+        return _closed(schema, schema, ())
+    except (KeyError, StopIteration, IndexError, TypeError):
+        return False
+
+
+def _closed(node: Schema, root: Schema, above: tuple[str, ...]) -> bool:
+    if "$ref" in node:
+        reference = node["$ref"]
+        target, document = _follow(reference, root)
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        return reference not in above and _closed({**target, **beside}, document, (*above, reference))
+    types = {node["type"]} if isinstance(node["type"], str) else set(node["type"])
+    closed = True
+    if "object" in types:
+        closed = node["additionalProperties"] is False and "patternProperties" not in node
+        closed = closed and all(_closed(prop, root, above) for prop in node["properties"].values())
+    if "array" in types:
+        closed = closed and _closed(node["items"], root, above)
+    return closed
 
 
 def primary_key(schema: Schema) -> Sequence[str]:
@@ -160,6 +233,44 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema([_arrow_field(name, resolve(prop, schema), schema) for name, prop in schema["properties"].items()])
 
 
+def column_differences(found: pa.Schema, expected: pa.Schema, *, exactly: bool = False) -> list[str]:
+    """Give in words what the columns *found* have other than those *expected*.
+
+    Unless they must be the same *exactly*, what writers differ in is let pass: whether a column declares itself
+    nullable, what a list calls its elements, and the kinds of string types.
+    """
+    alike: Callable[[Any], Any] = (lambda field: field) if exactly else _loosely
+    messages = []
+    for name in dict.fromkeys([*expected.names, *found.names]):
+        if name not in found.names:
+            messages.append(f"the column '{name}' is missing")
+        elif name not in expected.names:
+            messages.append(f"the column '{name}' is not in the contract")
+        elif alike(got := found.field(name)) != alike(want := expected.field(name)):
+            messages.append(f"the column '{name}' is {_type(got)}, the contract says {_type(want)}")
+    return messages
+
+
+def _type(field: pa.Field) -> str:
+    return f"{field.type}" + ("" if field.nullable else " not null")
+
+
+def _loosely(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, _loose_type(field.type))
+
+
+def _loose_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([_loosely(kind.field(index)) for index in range(kind.num_fields)])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(pa.field("element", _loose_type(kind.value_type)))
+    if pa.types.is_dictionary(kind):
+        return _loose_type(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    return kind
+
+
 def hub_features(schema: Schema) -> list[dict[str, Any]]:
     """Give the table's ``features`` as the dataset card's YAML holds them (the form of ``datasets.Features``).
 
@@ -173,11 +284,56 @@ def field_table(schema: Schema) -> list[Field]:
     return list(_fields(schema, schema, ""))
 
 
+def _fast(schema: Any, registry: Registry[Any] | None) -> Any:
+    """Give the validator of jsonschema-rs for *schema*; raise its errors where it cannot be made."""
+    packaged: Any = [(judged["$id"], judged) for judged in _judged_schemas().values()]
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        formats={"partial-date": _is_partial_date},
+        validate_formats=True,
+        pattern_options=jsonschema_rs.RegexOptions(),
+        registry=jsonschema_rs.Registry(packaged) if registry is not None else None,
+        offline=True,
+    )
+
+
+def _with_int64(node: Any) -> Any:
+    """Give the schema *node* with the bounds of a signed 64-bit integer wherever only integers are allowed."""
+    if isinstance(node, list):
+        return [_with_int64(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    value = {key: item if key in _DATA_KEYWORDS else _with_int64(item) for key, item in node.items()}
+    types = [value["type"]] if isinstance(value.get("type"), str) else value.get("type")
+    if isinstance(types, list) and "integer" in types and "number" not in types:
+        value.setdefault("minimum", INT64_MIN)
+        value.setdefault("maximum", INT64_MAX)
+    return value
+
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_DATA_KEYWORDS = ("const", "enum", "default", "examples")
+
+
+def _matches(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """Judge ``pattern`` as the fast engine does: Python's own would backtrack, and let ``$`` match early."""
+    if isinstance(value, str) and not _pattern(pattern).is_valid(value):
+        yield jsonschema.ValidationError(f"{_shown(value)} does not match {pattern!r}")
+
+
+@cache
+def _pattern(pattern: str) -> Any:
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
+
+
+_extend: Any = jsonschema.validators.extend
+_Reference = _extend(jsonschema.Draft202012Validator, {"pattern": _matches})
 _RULE = 5
 _FORMATS = {
     "date": "a date of the calendar, YYYY-MM-DD",
     "partial-date": "a date of the calendar: YYYY, YYYY-MM or YYYY-MM-DD",
     "uri": "a URI (RFC 3986)",
+    "date-time": "a date and time with its offset from UTC (RFC 3339)",
 }
 _RANKS = {
     "required": (0, "BS201"),
@@ -216,9 +372,12 @@ def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, 
             names = [expected] if isinstance(expected, str) else expected
             message = f"expected {' or '.join(names)}, got {_shown(got)}"
         case "format":
-            message = f"{_shown(got)} is not {_FORMATS[str(expected)]}"
+            message = f"{_shown(got)} is not {_FORMATS.get(str(expected), f'of the format {expected}')}"
         case "pattern":
             message, hint = f"{_shown(got)} has not the form it must have", failed.get("description", "")
+        case "maximum" | "minimum" if expected in (INT64_MIN, INT64_MAX):
+            code, message = "BS113", f"{_shown(got)} does not fit in a signed 64-bit integer"
+            hint = "Declare it as a string, or correct the value."
         case "minItems":
             message = f"at least {expected} needed, got {len(got)}"
         case "maxItems":
@@ -232,7 +391,7 @@ def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, 
 
 def _rule(error: jsonschema.ValidationError, schema: Schema) -> str:
     """Give the description of the if/then that *error* comes from, or nothing if it comes from none."""
-    for node in _nodes([schema, *_package_schemas().values()]):
+    for node in _nodes([schema, *_judged_schemas().values()]):
         branches = [node[key] for key in ("then", "else") if "if" in node and key in node]
         if any(inner is error.schema for inner in _nodes(branches)):
             return str(node.get("description", ""))
@@ -251,7 +410,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-_formats = jsonschema.FormatChecker(formats=["date", "uri"])
+_formats = jsonschema.FormatChecker(formats=())
 
 
 @_formats.checks("partial-date")
@@ -266,6 +425,22 @@ def _is_partial_date(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _conforms(name: str) -> Callable[[object], bool]:
+    accepts: Callable[[object], bool] = jsonschema_rs.Draft202012Validator(
+        {"format": name}, validate_formats=True
+    ).is_valid
+    return accepts
+
+
+# The formats of draft 2020-12, asserted by the fast engine for the reference too.
+for _name in (
+    *("date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6"),
+    *("uri", "uri-reference", "iri", "iri-reference", "uri-template", "uuid", "json-pointer"),
+    *("relative-json-pointer", "regex"),
+):
+    _formats.checks(_name)(_conforms(_name))
 
 
 def _json_type(prop: Schema) -> tuple[str, bool]:
@@ -349,6 +524,11 @@ def _package_schemas() -> Mapping[str, Schema]:
 
 
 @cache
+def _judged_schemas() -> Mapping[str, Schema]:
+    return {name: _with_int64(schema) for name, schema in _package_schemas().items()}
+
+
+@cache
 def _registry() -> Registry[Any]:
-    resources_ = ((schema["$id"], DRAFT202012.create_resource(schema)) for schema in _package_schemas().values())
+    resources_ = ((schema["$id"], DRAFT202012.create_resource(schema)) for schema in _judged_schemas().values())
     return Registry().with_resources(resources_)

@@ -69,6 +69,58 @@ CODES: dict[str, Code] = {
         "Answer every question once, as computed, asserted or unknown. A computed answer takes its figures from "
         "expressions in {{ }}, and has no digits of its own.",
     ),
+    "BS109": Code(
+        "forbidden-character",
+        "A string holds U+0000, which many programs take for a string's end.",
+        "Remove the character at its origin; it is never removed silently.",
+    ),
+    "BS110": Code(
+        "direction-control",
+        "A text holds bidirectional control characters (U+202A to U+202E, U+2066 to U+2069), which can make it look "
+        "other than it is. A warning: in right-to-left text they can be meant.",
+        "Look at the line in an editor that shows them; the text is never altered.",
+    ),
+    "BS111": Code(
+        "too-long",
+        "A line is longer than 16 MiB, or a single JSON document longer than 64 MiB. Lines after it are still read.",
+        "Split it: one row a line. Mostly a line feed is missing, or the file is no JSON Lines.",
+    ),
+    "BS112": Code(
+        "too-deep",
+        "Arrays and objects are nested more than 64 levels deep.",
+        "Flatten the value; no table needs it, and many readers crash on it.",
+    ),
+    "BS113": Code(
+        "integer-out-of-range",
+        "An integer does not fit in 64 bits with a sign, so tables would hold another number.",
+        "Declare the field as a string, or correct the value.",
+    ),
+    "BS114": Code(
+        "decompression-bomb",
+        "A compressed file grows out of all proportion (over 64 MiB, and over 200 times its size).",
+        "If it is meant, decompress it yourself and check that file.",
+    ),
+    "BS115": Code(
+        "git-lfs-pointer",
+        "The file is a pointer of Git LFS, and not the file it stands for.",
+        "Run `git lfs pull`.",
+    ),
+    "BS116": Code(
+        "byte-order-mark",
+        "The file starts with a byte order mark. A warning: it is skipped, and offsets do not count it.",
+        "Save the file as UTF-8 without one; other readers fail on it.",
+    ),
+    "BS117": Code(
+        "unusable-schema",
+        "A schema is not valid, refers to another place (nothing is ever fetched), or has a pattern that needs "
+        "backtracking.",
+        "Correct the schema; bundle what it refers to under `$defs`.",
+    ),
+    "BS118": Code(
+        "empty-line",
+        "A line is empty. A warning: it is skipped, and counts as a line.",
+        "Remove it; some readers take it for the end, or for an error.",
+    ),
     # 2: rows against the contract
     "BS201": Code(
         "missing-field",
@@ -109,6 +161,16 @@ CODES: dict[str, Code] = {
         "unknown-reference",
         "A row refers to an article, a target or a source that does not exist.",
         "Correct the identifier; the hint names the nearest one there is.",
+    ),
+    "BS209": Code(
+        "duplicate-text",
+        "Two articles have exactly the same text, and `duplicate_of` does not say so. A warning.",
+        "Remove one, or name the first in `duplicate_of`.",
+    ),
+    "BS210": Code(
+        "split-leakage",
+        "The same text stands in two splits, such as train and test. A warning: what is measured there is too good.",
+        "Keep it in one split only.",
     ),
     # 3: segmentation
     "BS301": Code(
@@ -243,6 +305,16 @@ CODES: dict[str, Code] = {
         "system-error",
         "The operating system refused an operation: no space, no permission, a missing folder.",
         "Read the reason in the message and try again.",
+    ),
+    "BS604": Code(
+        "contract-unknown",
+        "It cannot be told which contract a file follows: its name ends in nothing known, or its columns fit none.",
+        "Name a schema with --schema, or rename the file to .jsonl, .json or .parquet.",
+    ),
+    "BS605": Code(
+        "unreachable",
+        "A URL cannot be fetched.",
+        "Check the address and the connection.",
     ),
 }
 

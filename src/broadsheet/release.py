@@ -9,8 +9,9 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from broadsheet.jsonl import decode
 from broadsheet.problems import Problem, cannot_run
 
 CHECKSUMS = "SHA256SUMS"
@@ -72,24 +73,40 @@ def check_checksums(folder: Path) -> list[Problem]:
     if irregular:
         names = [path.relative_to(folder).as_posix() for path in irregular]
         return [Problem("BS502", name, "it is no regular file, and was not opened") for name in names]
-    listed: dict[str, str] = {}
-    for number, line in enumerate((folder / CHECKSUMS).read_text(encoding="utf-8").splitlines(), start=1):
-        checksum, _, name = line.partition("  ")
-        if not name:
-            return [Problem("BS503", CHECKSUMS, "the line is not '<digest>  <file>'", line=number)]
-        listed[name] = checksum
+    checksums, problems = listed(folder)
+    if problems:
+        return problems
     there = _files(folder)
     problems = [
-        Problem("BS501", name, "SHA256SUMS lists it, but it is not there") for name in listed if name not in there
+        Problem("BS501", name, "SHA256SUMS lists it, but it is not there") for name in checksums if name not in there
     ]
     for name in there:
-        if name not in listed:
+        if name not in checksums:
             problems.append(Problem("BS502", name, "SHA256SUMS does not list it"))
-        elif (found := _sha256(folder / name)) != listed[name]:
-            message = f"its SHA-256 is {found}, SHA256SUMS says {listed[name]}"
+        elif (found := _sha256(folder / name)) != checksums[name]:
+            message = f"its SHA-256 is {found}, SHA256SUMS says {checksums[name]}"
             hint = "Nobody edits a release: restore the file, or build anew."
             problems.append(Problem("BS503", name, message, hint=hint))
     return problems
+
+
+def listed(folder: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Give the digests by file name that SHA256SUMS lists, or what is wrong with it.
+
+    A name must lie in the release: no absolute path, no ``..``, no backslash. Nothing it names is opened before that.
+    """
+    checksums: dict[str, str] = {}
+    problems = []
+    text, found = decode((folder / CHECKSUMS).read_bytes(), CHECKSUMS)
+    for number, line in enumerate(text.splitlines(), start=1):
+        checksum, _, name = line.partition("  ")
+        parts = PurePosixPath(name).parts
+        if not name:
+            problems.append(Problem("BS503", CHECKSUMS, "the line is not '<digest>  <file>'", line=number))
+        elif name.startswith("/") or ".." in parts or "\\" in name:
+            problems.append(Problem("BS502", CHECKSUMS, f"{name!r} lies outside the release", line=number))
+        checksums[name] = checksum
+    return checksums, found + problems
 
 
 def compare(expected: Path, found: Path) -> list[Problem]:

@@ -84,8 +84,9 @@ def _read_table(folder: Path, table: str, schema: Schema) -> tuple[list[Row], li
         arrow = tables.read_parquet(folder / name)
     except (pa.ArrowException, OSError) as error:
         return [], [Problem("BS504", name, f"it cannot be read: {error}")]
-    if problems := _check_columns(name, arrow.schema, contract.arrow_schema(schema)):
-        return [], problems
+    differences = contract.column_differences(arrow.schema, contract.arrow_schema(schema), exactly=True)
+    if differences:
+        return [], [Problem("BS505", name, message) for message in differences]
     rows = tables.from_arrow(arrow)
     problems = [
         Problem(found.code, name, found.message, line=number, pointer=found.pointer, hint=found.hint)
@@ -101,23 +102,6 @@ def _read_table(folder: Path, table: str, schema: Schema) -> tuple[list[Row], li
             keys = [key for key in row if not isinstance(value, dict) or value.get(key) != row[key]] or ["(more keys)"]
             problems.append(Problem("BS506", twin, f"it differs from {name} in {', '.join(keys)}", line=number))
     return rows, problems
-
-
-def _check_columns(name: str, found: pa.Schema, expected: pa.Schema) -> list[Problem]:
-    problems = []
-    for column in dict.fromkeys([*expected.names, *found.names]):
-        if column not in found.names:
-            problems.append(Problem("BS505", name, f"the column '{column}' is missing"))
-        elif column not in expected.names:
-            problems.append(Problem("BS505", name, f"the column '{column}' is not in the contract"))
-        elif (got := found.field(column)) != (want := expected.field(column)):
-            message = f"the column '{column}' is {_type(got)}, the contract says {_type(want)}"
-            problems.append(Problem("BS505", name, message))
-    return problems
-
-
-def _type(field: pa.Field) -> str:
-    return f"{field.type}" + ("" if field.nullable else " not null")
 
 
 def _check_keys(rows: Tables, schemas: Mapping[str, Schema]) -> Iterator[Problem]:

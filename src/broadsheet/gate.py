@@ -1,0 +1,468 @@
+"""The gate: takes a file of rows and the schema they must follow, gives what is wrong, in bounded memory.
+
+Rows come as JSON Lines, as a JSON document, or as Parquet. What is judged row by row is told as it is found; what needs
+all rows, at the end.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_all_start_methods, get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from broadsheet import contract, jsonl, reading
+from broadsheet.contract import Judge, Row, Schema
+from broadsheet.jsonl import MAX_DEPTH, Rejected
+from broadsheet.problems import Problem, Severity, cannot_run
+from broadsheet.reading import Line
+
+#: The longest JSON document, and the number of rows of a Parquet file that are held at once.
+MAX_DOCUMENT = 64 << 20
+PARQUET_ROWS = 16
+#: How many bytes of a large file are judged at once when several processes share it.
+PART = 16 << 20
+#: A split's name in a file's name, as the hub finds it.
+_SPLIT = re.compile(r"(?:^|[\W_])(train|test|validation|valid|dev)(?=[\W_]|$)", re.IGNORECASE)
+# U+0000, and the bidirectional controls U+202A..202E and U+2066..2069: as bytes of UTF-8, and escaped.
+_CONTROLS = re.compile(rb"\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")
+_ESCAPED_CONTROLS = re.compile(rb"\\u(?:0000|20(?:2[a-eA-E]|6[6-9]))")
+
+
+def print_nothing(_: str) -> None:
+    """Hear of the progress, and say nothing."""
+
+
+@dataclass
+class Gate:
+    """What is known over all files that are checked together: keys and texts seen, and how many rows.
+
+    *schema* is the user's own, or None: then the contract is told by the columns. *tell* hears of the progress.
+    *workers* processes share a large plain file of JSON Lines; what they find does not depend on how many they are.
+    """
+
+    schema: Schema | None = None
+    tell: Callable[[str], None] = print_nothing
+    workers: int = 1
+    rows: int = 0
+    keys: dict[str, Seen] = field(default_factory=dict)
+    references: dict[str, Seen] = field(default_factory=dict)
+    texts: Seen = field(default_factory=lambda: Seen())  # noqa: PLW0108 - the class stands below
+
+    def check(self, path: str, *, array_of_rows: bool = False) -> Iterator[Problem]:
+        """Judge the file at *path*, told by its ending; a JSON document is one value, or an *array_of_rows*."""
+        judged = _Judged(self, path)
+        match reading.suffix(path):
+            case ".parquet":
+                rows = _parquet_rows(path, judged.check_columns)
+            case ".json":
+                rows = _document_rows(path, array_of_rows=array_of_rows)
+            case ".jsonl" | ".ndjson" if self.workers > 1 and _is_large(path):
+                yield from self._check_in_parts(path)
+                return
+            case ".jsonl" | ".ndjson":
+                rows = _line_rows(reading.lines(path), path)
+            case _ if path == "-":
+                rows = _line_rows(reading.lines(path), path)
+            case ending:
+                raise cannot_run("BS604", path, f"what it holds can't be told by its ending '{ending}'")
+        yield from judged.run(rows)
+
+    def finish(self) -> Iterator[Problem]:
+        """Give what only all rows of all files together can tell: keys and texts that are there twice."""
+        for seen in self.keys.values():
+            for first, second in seen.repeated():
+                yield Problem("BS207", second.path, f"the key is that of {first} too", line=second.line)
+        for table, seen in self.references.items():
+            known = self.keys.get(contract.package_schema(contract.TABLES[table])["$id"])
+            for place in seen.missing_from(known) if known else ():
+                yield Problem("BS208", place.path, f"it refers to a row that the {table} do not have", line=place.line)
+        for first, second in self.texts.repeated():
+            splits = [_SPLIT.search(place.path) for place in (first, second)]
+            names = [found[1].lower() for found in splits if found]
+            leaks = len(set(names)) == len(names) == len(splits)
+            message = f"the text of {first} stands in another split" if leaks else f"the text is that of {first} too"
+            yield Problem("BS210" if leaks else "BS209", second.path, message, line=second.line, severity="warning")
+
+    def _check_in_parts(self, path: str) -> Iterator[Problem]:
+        """Judge a large plain file of JSON Lines, stretch after stretch, in several processes."""
+        schema = self.schema or _schema_told_by_first_row(path)
+        by = contract.table_of(schema) or schema
+        size = Path(path).stat().st_size
+        starts = range(0, size, PART)
+        lines = 0
+        # Forked processes have all that is imported; nothing here has started a thread before.
+        context = get_context("fork") if "fork" in get_all_start_methods() else None
+        with ProcessPoolExecutor(self.workers, context) as pool:
+            calls = [pool.submit(_judge_part, path, start, min(start + PART, size), by) for start in starts]
+            try:
+                for call in calls:
+                    part = call.result()
+                    yield from (replace(found, line=found.line and found.line + lines) for found in part.problems)
+                    self._take(part.gate, lines)
+                    lines += part.lines
+                    self.tell(f"{path}: {self.rows:,} rows")
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _take(self, other: Gate, lines: int) -> None:
+        """Take over what another gate has seen in a stretch of a file that starts after *lines*."""
+        self.rows += other.rows
+        for mine, theirs in ((self.keys, other.keys), (self.references, other.references)):
+            for name, seen in theirs.items():
+                mine.setdefault(name, Seen()).extend(seen, lines)
+        self.texts.extend(other.texts, lines)
+
+
+class _Part(NamedTuple):
+    """What was found in a stretch of a file: *problems* and a *gate*'s memory, both with lines counted from 1."""
+
+    problems: list[Problem]
+    gate: Gate
+    lines: int
+
+
+def _judge_part(path: str, start: int, end: int, by: Schema | str) -> _Part:
+    """Judge the lines of *path* that start in the bytes *start* to *end* *by* a schema, or a table's contract."""
+    gate = Gate(schema=contract.table_schema(by) if isinstance(by, str) else by)
+    count = 0
+
+    def counted() -> Iterator[Line]:
+        nonlocal count
+        for line in reading.lines(path, start, end):
+            count = line.number
+            yield line
+
+    problems = list(_Judged(gate, path).run(_line_rows(counted(), path)))
+    gate.schema = None
+    return _Part(problems, gate, count)
+
+
+def _schema_told_by_first_row(path: str) -> Schema:
+    """Give the contract that the first row of *path* that can be read tells."""
+    for found in _line_rows(reading.lines(path), path):
+        if not isinstance(found, Problem):
+            return _schema_told_by(found[1], path)
+    return _schema_told_by(None, path)
+
+
+def _schema_told_by(value: Any, path: str) -> Schema:
+    table = contract.told_by(value if isinstance(value, dict) else ())
+    if table is None:
+        hint = f"Name a schema with --schema: a file, or one of {', '.join(contract.TABLES)}."
+        raise cannot_run("BS604", path, "its columns are those of no contract", hint=hint)
+    return contract.table_schema(table)
+
+
+def _is_large(path: str) -> bool:
+    is_plain = not reading.is_url(path) and Path(path).suffix not in reading.COMPRESSIONS
+    return is_plain and Path(path).stat().st_size > PART
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of a file: *line* counts from 1."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        """Say it as messages do."""
+        return f"{self.path}:{self.line}"
+
+
+class Seen:
+    """The 128-bit digests (XXH3) of what was seen and where: 26 bytes a row, so that ten million fit in memory."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._digests, self._line, self._file = bytearray(), array("Q"), array("H")
+        self._paths: list[str] = []
+
+    def add(self, value: str, path: str, line: int) -> None:
+        """Note *value* at *line* of *path*."""
+        if not self._paths or self._paths[-1] != path:
+            self._paths.append(path)
+        self._digests += xxhash.xxh3_128_digest(value.encode())
+        self._line.append(line)
+        self._file.append(len(self._paths) - 1)
+
+    def extend(self, other: Seen, lines: int) -> None:
+        """Note what *other* has seen, all in one file, whose lines count from *lines* on."""
+        if not other._line:
+            return
+        self._digests += other._digests
+        self._line.extend(array("Q", (line + lines for line in other._line)))
+        for path in other._paths[:1]:
+            if not self._paths or self._paths[-1] != path:
+                self._paths.append(path)
+        self._file.extend(array("H", [len(self._paths) - 1]) * len(other._line))
+
+    def repeated(self) -> Iterator[tuple[Place, Place]]:
+        """Give each place of a value that was seen before, after the place it was first seen at."""
+        counts = self._table().group_by("digest").aggregate([([], "count_all")])
+        twice = set(counts.filter(pc.greater(counts["count_all"], 1))["digest"].to_pylist())
+        first: dict[bytes, Place] = {}
+        for index in range(len(self._line)) if twice else ():
+            digest = bytes(self._digests[16 * index : 16 * index + 16])
+            if digest in twice:
+                place = self._place(index)
+                if first.setdefault(digest, place) != place:
+                    yield first[digest], place
+
+    def missing_from(self, others: Seen) -> Iterator[Place]:
+        """Give the place of each value that *others* have not."""
+        own = self._table().append_column("index", pa.array(range(len(self._line)), pa.int64()))
+        missing = own.join(others._table(), keys="digest", join_type="left anti")
+        for index in sorted(missing["index"].to_pylist()):
+            yield self._place(index)
+
+    def _table(self) -> pa.Table:
+        digests = pa.py_buffer(bytes(self._digests))
+        return pa.table({"digest": pa.Array.from_buffers(pa.binary(16), len(self._line), [None, digests])})
+
+    def _place(self, index: int) -> Place:
+        return Place(self._paths[self._file[index]], self._line[index])
+
+
+#: A row, or what is wrong in its place, with its line.
+_Rows = Iterator[tuple[int, Any] | Problem]
+
+
+class _Judged:
+    """The rows of one file, judged one after another."""
+
+    def __init__(self, gate: Gate, path: str) -> None:
+        self._gate, self._path = gate, path
+        self._row_rules: Callable[[Row], Sequence[str]] = _no_rules
+        self._judge: Judge | None = None
+        self._noted: list[tuple[Sequence[str], Seen]] = []
+        self._texts: Seen | None = None
+        self._is_open = True
+        if gate.schema is not None:
+            self._use(gate.schema)
+
+    def run(self, rows: _Rows) -> Iterator[Problem]:
+        """Give the problems of *rows*."""
+        count = 0
+        for found in rows:
+            if isinstance(found, Problem):
+                yield found
+                continue
+            line, value = found
+            count += 1
+            if count % 4096 == 0:
+                self._gate.tell(f"{self._path}: {count:,} rows")
+            judge = self._judge or self._use(_schema_told_by(value, self._path))
+            if self._is_open and jsonl.depth(value) > MAX_DEPTH:
+                yield self._problem("BS112", str(jsonl.too_deep()), line)
+            elif not judge.accepts(value):
+                for violation in judge.violations(value):
+                    yield Problem(
+                        violation.code,
+                        self._path,
+                        violation.message,
+                        line=line,
+                        pointer=violation.pointer,
+                        hint=violation.hint,
+                    )
+            else:
+                for message in self._row_rules(value):
+                    code, _, text = message.partition(" ")
+                    yield self._problem(code, text, line)
+                self._note(value, line)
+        self._gate.rows += count
+
+    def check_columns(self, columns: pa.Schema) -> list[Problem]:
+        """Give what is wrong with the *columns* of a Parquet file: missing, not in the contract, of another type."""
+        judge = self._judge or self._use(_schema_told_by(dict.fromkeys(columns.names), self._path))
+        try:
+            expected = contract.arrow_schema(judge.schema)
+        except (KeyError, ValueError):
+            return []  # a schema that says no types, or several: its rows are judged all the same
+        return [Problem("BS505", self._path, message) for message in contract.column_differences(columns, expected)]
+
+    def _use(self, schema: Schema) -> Judge:
+        name = schema.get("$id", "")
+        self._judge = Judge(schema)
+        self._is_open = not contract.is_closed(schema)
+        if contract.table_of(schema) is None:
+            return self._judge  # the user's own schema: its rows are judged by it alone
+        self._row_rules = _RULES.get(name, _no_rules)
+        self._texts = self._gate.texts if name in _RULES else None
+        if key := schema.get("x-primary-key"):
+            self._noted.append((key, self._gate.keys.setdefault(name, Seen())))
+        for foreign in schema.get("x-foreign-keys", ()):
+            self._noted.append((foreign["columns"], self._gate.references.setdefault(foreign["table"], Seen())))
+        return self._judge
+
+    def _note(self, value: Any, line: int) -> None:
+        for columns, seen in self._noted:
+            key = value[columns[0]] if len(columns) == 1 else "\0".join(str(value[column]) for column in columns)
+            seen.add(key, self._path, line)
+        if self._texts is not None and value["duplicate_of"] is None:
+            self._texts.add(value["text_sha256"], self._path, line)
+
+    def _problem(self, code: str, message: str, line: int, severity: Severity = "error") -> Problem:
+        return Problem(code, self._path, message, line=line, severity=severity)
+
+
+def _no_rules(_: Row) -> Sequence[str]:
+    return ()
+
+
+def _article_rules(row: Row) -> list[str]:
+    """Judge what an article's row says of its own text: its digest, its length, the quotes that lie in it."""
+    text: str = row["text"]
+    broken = []
+    if row["n_chars"] != len(text):
+        broken.append(f"BS507 n_chars is {row['n_chars']}, but the text has {len(text)} characters")
+    if row["text_sha256"] != hashlib.sha256(text.encode()).hexdigest():
+        broken.append("BS507 text_sha256 is not the text's")
+    for claim in row["provenance"]["claims"]:
+        for quote in claim["evidence"]:
+            if quote["source"] == "text" and text[quote["start"] : quote["end"]] != quote["exact"]:
+                there = text[quote["start"] : quote["end"]]
+                broken.append(f"BS401 text[{quote['start']}:{quote['end']}] is {there!r}, not {quote['exact']!r}")
+    return broken
+
+
+#: What is judged beyond the schema, by the `$id` of a contract.
+_RULES: Mapping[str, Callable[[Row], Sequence[str]]] = {
+    contract.package_schema(contract.TABLES["articles"])["$id"]: _article_rules
+}
+
+
+def _line_rows(lines: Iterator[Line], path: str) -> _Rows:
+    """Give the rows of the *lines* of a JSON Lines file; at the end, how many lines there were."""
+    empty = number = 0
+    for line in lines:
+        number = line.number
+        if line.data.isspace():
+            empty += 1
+            continue
+        if empty:
+            yield _empty_lines(path, number, empty)
+            empty = 0
+        yield from _line_row(line, path)
+    if empty:
+        yield _empty_lines(path, number + 1, empty)
+
+
+def _line_row(line: Line, path: str) -> _Rows:
+    data, number, offset, cut = line
+    if cut:
+        yield Problem("BS111", path, f"the line is longer than {reading.MAX_LINE >> 20} MiB", line=number)
+        return
+    if offset == 0 and (found := _preamble(data, path)):
+        yield found
+        if found.severity == "error":
+            return
+        data = data[len(codecs.BOM_UTF8) :]
+    if (not data.isascii() and _CONTROLS.search(data)) or _ESCAPED_CONTROLS.search(data):
+        yield from _controls(data, path, number)
+    try:
+        yield number, jsonl.loads(data)
+    except UnicodeDecodeError as error:
+        yield jsonl.not_utf8(data, error, path, number, offset)
+    except Rejected as error:
+        yield Problem(error.code, path, str(error), line=number)
+
+
+def _empty_lines(path: str, after: int, count: int) -> Problem:
+    """Warn of *count* empty lines in a row, the last of them right before line *after*."""
+    message = "the line is empty" if count == 1 else f"{count:,} lines from here on are empty"
+    return Problem("BS118", path, message, line=after - count, severity="warning")
+
+
+def _controls(line: bytes, path: str, number: int) -> Iterator[Problem]:
+    if re.search(rb"\\u0000", line) and "\0" in str(_or_none(line)):
+        yield Problem("BS109", path, "a string holds U+0000", line=number)
+    if _CONTROLS.search(line) or re.search(rb"\\u20(?:2[a-eA-E]|6[6-9])", line):
+        yield Problem("BS110", path, "a text holds bidirectional control characters", line=number, severity="warning")
+
+
+def _or_none(line: bytes) -> Any:
+    try:
+        return orjson.dumps(orjson.loads(line)).decode().replace("\\u0000", "\0")
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _preamble(data: bytes, path: str) -> Problem | None:
+    """Give the problem of what a file starts with, if it is one: a byte order mark, or a pointer of Git LFS."""
+    if data.startswith(codecs.BOM_UTF8):
+        return Problem("BS116", path, "the file starts with a byte order mark; it was skipped", severity="warning")
+    return lfs_pointer(data, path)
+
+
+def lfs_pointer(data: bytes, path: str) -> Problem | None:
+    """Give the problem that *data* is a pointer of Git LFS, if it is."""
+    if not data.startswith(reading.LFS_POINTER):
+        return None
+    return Problem("BS115", path, "the file is a pointer of Git LFS, not the data", hint="Run `git lfs pull`.")
+
+
+def _document_rows(path: str, *, array_of_rows: bool) -> _Rows:
+    """Give a JSON document, as one row or as the rows of its array; rows are counted from 1, as lines are."""
+    data = reading.whole(path, MAX_DOCUMENT)
+    if found := _preamble(data, path):
+        yield found
+        if found.severity == "error":
+            return
+        data = data[len(codecs.BOM_UTF8) :]
+    yield from _controls(data, path, 1)
+    try:
+        value = jsonl.loads(data)
+        if jsonl.depth(value) > MAX_DEPTH:
+            raise jsonl.too_deep()
+    except UnicodeDecodeError as error:
+        yield jsonl.not_utf8(data, error, path, data.count(b"\n", 0, error.start) + 1, 0)
+        return
+    except Rejected as error:
+        yield Problem(error.code, path, str(error), line=1)
+        return
+    if not array_of_rows:
+        yield 1, value
+    elif isinstance(value, list):
+        yield from enumerate(value, start=1)
+    else:
+        yield Problem("BS204", path, "with --rows, the document must be an array of rows", line=1)
+
+
+def _parquet_rows(path: str, check_columns: Callable[[pa.Schema], list[Problem]]) -> _Rows:
+    """Give the rows of a Parquet file, few at a time, dictionaries left as they are until a row is taken out."""
+    with reading.opened(path) as stream:
+        head = stream.read(len(reading.LFS_POINTER)) if stream.seekable() else b""
+        if found := lfs_pointer(head, path):
+            yield found
+            return
+        try:
+            source = stream if head else pa.BufferReader(stream.read())
+            file = pq.ParquetFile(source, page_checksum_verification=True)
+            if problems := check_columns(file.schema_arrow):
+                yield from problems
+                return
+            number = 0
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, {name: _to_json(value) for name, value in row.items()}
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            yield Problem("BS504", path, f"it cannot be read: {error}")
+
+
+def _to_json(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,0 +1,1 @@
+sh "$GITHUB_ACTION_PATH/scripts/action.sh"
