@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 DOCUMENTS := README.md docs/problems.md
 
-.PHONY: dataset test lint check docs lock clean
+.PHONY: dataset test test-slow lint check docs lock clean
 
 dataset: .venv/ready            ## build dataset/release from dataset/source and dataset/annotations
 	$(BIN)/broadsheet build dataset
 
 test: .venv/ready               ## run the tests
 	$(BIN)/pytest
+
+test-slow: .venv/ready          ## run the tests that install the package anew (they need the package registry)
+	$(BIN)/pytest -m slow
 
 lint: .venv/ready               ## linters, types, and the import contract
 	$(BIN)/ruff check .

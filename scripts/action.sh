@@ -48,11 +48,6 @@ ${BROADSHEET_PATHS:-}
 PATHS
 [ $# -gt "$options" ] || could_not_run "The input 'paths' names nothing to check."
 
-report=${BROADSHEET_REPORT:-}
-if [ -n "$report" ]; then
-  mkdir -p -- "$(dirname -- "$report")" || could_not_run "The folder of the report cannot be made."
-fi
-
 broadsheet=${BROADSHEET:-}
 if [ -z "$broadsheet" ]; then
   root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -66,12 +61,18 @@ if [ -z "$broadsheet" ]; then
 fi
 command -v "$broadsheet" >/dev/null || could_not_run "The command that BROADSHEET names is not there."
 
+report=${BROADSHEET_REPORT:-}
+if [ -n "$report" ]; then
+  mkdir -p -- "$(dirname -- "$report")" || could_not_run "The folder of the report cannot be made."
+  true >"$report" || could_not_run "The report cannot be written."
+fi
+
 code=0
 "$broadsheet" check "--format=${BROADSHEET_FORMAT:-github}" "$@" </dev/null || code=$?
 
+# A check that cannot even begin says so and writes nothing: an empty file is no report.
 if [ -n "$report" ]; then
-  "$broadsheet" check --format=sarif "$@" </dev/null >"$report" || true
-  # A check that could not even begin says so above, and writes nothing; an empty file is no report.
+  "$broadsheet" check --format=sarif "$@" </dev/null >"$report" 2>/dev/null || true
   if [ ! -s "$report" ]; then
     rm -f -- "$report"
     [ "$code" -ne 0 ] || could_not_run "The report cannot be written."

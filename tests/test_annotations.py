@@ -74,6 +74,20 @@ def test_line_prefix_and_suffix_tell_which_place_is_meant(
         assert first["evidence"][0]["start"] == start
 
 
+@pytest.mark.parametrize(("unit", "start"), [("code_point", 2), ("utf-16", 3), ("byte", 5)])
+def test_offsets_come_in_the_unit_the_recipe_declares(unit: str, start: int, minimal: Path) -> None:
+    recipe_file = minimal / "dataset.toml"
+    recipe_file.write_text(f'offset_unit = "{unit}"\n' + recipe_file.read_text())
+    path = minimal / "annotations" / "stance" / "first.jsonl"
+    _edit(path, 3, evidence=[{"exact": "The tram", "start": start}])
+    found = next(r for r in _annotate(minimal).stances if r["article_id"] == "tram-figures" and r["evidence"])
+    assert found["evidence"][0]["start"] == 2
+    for wrong in (start - 1, start + 1):
+        _edit(path, 3, evidence=[{"exact": "The tram", "start": wrong}])
+        with pytest.raises(InvalidData, match=rf"is not in the text of 'tram-figures' at {unit} {wrong} \[BS401\]"):
+            _annotate(minimal)
+
+
 def test_the_gold_label_of_an_agreement_unites_the_quotes(minimal: Path) -> None:
     (gold,) = [
         row

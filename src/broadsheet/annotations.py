@@ -58,6 +58,17 @@ def locate(exact: str, prefix: str, suffix: str, string: str) -> list[int]:
     return places
 
 
+def to_code_points(offset: int, string: str, unit: str) -> int | None:
+    """Give *offset* in *unit* (code_point, utf-16, byte) of *string* in code points, or None inside a character."""
+    if unit == "code_point":
+        return offset
+    encoding, width = {"utf-16": ("utf-16-le", 2), "byte": ("utf-8", 1)}[unit]
+    try:
+        return len(string.encode(encoding)[: width * offset].decode(encoding))
+    except UnicodeDecodeError:
+        return None
+
+
 def _claims(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[dict[str, list[Row]], list[Problem]]:
     rows, problems = standoff.read(recipe, "provenance.jsonl", "claim")
     rows, unknown = _known(rows, "article_id", by_id, "article")
@@ -65,7 +76,7 @@ def _claims(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[dict[str, lis
     claims: dict[str, list[Row]] = {article: [] for article in by_id}
     firm: dict[tuple[str, str], int] = {}
     for row in rows:
-        evidence, found = _evidence(row, by_id[row["article_id"]], "segment")
+        evidence, found = _evidence(row, by_id[row["article_id"]], "segment", recipe.offset_unit)
         claim = {key: row[key] for key in ("field", "value", "basis", "confidence")}
         claim |= {"evidence": evidence, "note": row["note"]}
         claims[row["article_id"]].append(claim)
@@ -144,7 +155,7 @@ def _pass(
     problems += unknown + more
     labels: dict[tuple[str, str], Row] = {}
     for row in rows:
-        evidence, found = _evidence(row, by_id[row["article_id"]], "text")
+        evidence, found = _evidence(row, by_id[row["article_id"]], "text", recipe.offset_unit)
         problems += found
         key = (row["article_id"], row["target_id"])
         if key in labels:
@@ -230,18 +241,22 @@ def _known(
     return [row for row in rows if row[field] in known], problems
 
 
-def _evidence(row: standoff.Row, article: Article, source: str) -> tuple[list[Row], list[Problem]]:
+def _evidence(row: standoff.Row, article: Article, source: str, unit: str) -> tuple[list[Row], list[Problem]]:
     """Give *row*'s quotes with their places in the article's `text` or `segment`."""
     string = article.text if source == "text" else article.segment
     evidence, problems = [], []
     for index, quote in enumerate(row["evidence"]):
         exact = quote["exact"]
         places = locate(exact, quote["prefix"], quote["suffix"], string)
+        if quote["start"] is not None:
+            start = to_code_points(quote["start"], string, unit)
+            places = [place for place in places if place == start]
         if quote["line"] is not None:
             places = [place for place in places if article.source_line(source, place) == quote["line"]]
         pointer = f"/evidence/{index}/exact"
         if not places:
-            message = f"the quote {_short(exact)} is not in the {source} of '{article.id}'"
+            where = "" if quote["start"] is None else f" at {unit} {quote['start']}"
+            message = f"the quote {_short(exact)} is not in the {source} of '{article.id}'{where}"
             problems.append(row.problem("BS401", message, pointer, _nearest(exact, article, source)))
             continue
         if len(places) > 1:

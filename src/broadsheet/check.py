@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from broadsheet import contract, reading, recipe, release
+from broadsheet import contract, jsonl, reading, recipe, release
 from broadsheet.build import build
-from broadsheet.contract import Schema, UnusableSchema
+from broadsheet.contract import Schema
 from broadsheet.gate import Gate
 from broadsheet.problems import BroadsheetError, CannotRun, InvalidData, Problem, cannot_run
 from broadsheet.verify import verify
 
 #: The largest file of a release that is fetched from a URL.
 MAX_FETCHED = 4 << 30
+#: The deepest nesting of a schema; its own rows may be nested less (`jsonl.MAX_DEPTH`).
+MAX_SCHEMA_DEPTH = 256
 
 
 def check(
@@ -50,10 +51,15 @@ def read_schema(name: str) -> Schema:
     if name in contract.TABLES:
         return contract.table_schema(name)
     try:
-        schema: Schema = json.loads(Path(name).read_bytes())
+        schema: Schema = jsonl.loads(Path(name).read_bytes())
+        if jsonl.depth(schema) > MAX_SCHEMA_DEPTH:
+            raise jsonl.too_deep()
         contract.Judge(schema)
+    except FileNotFoundError:
+        hint = f"Name a file, or one of {', '.join(contract.TABLES)}."
+        raise cannot_run("BS601", name, "there is no such schema", hint=hint) from None
     except (ValueError, RecursionError) as error:
-        code = "BS117" if isinstance(error, UnusableSchema) else "BS107"
+        code = error.code if isinstance(error, jsonl.Rejected) else "BS117"
         raise InvalidData([Problem(code, name, f"it can't be used as a schema: {error}")]) from None
     return schema
 

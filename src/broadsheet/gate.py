@@ -26,7 +26,7 @@ import xxhash
 from broadsheet import contract, jsonl, reading
 from broadsheet.contract import Judge, Row, Schema
 from broadsheet.jsonl import MAX_DEPTH, Rejected
-from broadsheet.problems import Problem, Severity, cannot_run
+from broadsheet.problems import Problem, cannot_run
 from broadsheet.reading import Line
 
 #: The longest JSON document, and the number of rows of a Parquet file that are held at once.
@@ -250,40 +250,46 @@ class _Judged:
         self._judge: Judge | None = None
         self._noted: list[tuple[Sequence[str], Seen]] = []
         self._texts: Seen | None = None
-        self._is_open = True
+        self._is_open, self._has_rules = True, False
         if gate.schema is not None:
             self._use(gate.schema)
 
     def run(self, rows: _Rows) -> Iterator[Problem]:
         """Give the problems of *rows*."""
-        count = 0
+        count, accepts = 0, None
         for found in rows:
             if isinstance(found, Problem):
                 yield found
                 continue
             line, value = found
             count += 1
+            if accepts is None:
+                judge = self._judge or self._use(_schema_told_by(value, self._path))
+                accepts, is_open, has_rules = judge.accepts, self._is_open, self._has_rules
             if count % 4096 == 0:
                 self._gate.tell(f"{self._path}: {count:,} rows")
-            judge = self._judge or self._use(_schema_told_by(value, self._path))
-            if self._is_open and jsonl.depth(value) > MAX_DEPTH:
-                yield self._problem("BS112", str(jsonl.too_deep()), line)
-            elif not judge.accepts(value):
-                for violation in judge.violations(value):
-                    yield Problem(
-                        violation.code,
-                        self._path,
-                        violation.message,
-                        line=line,
-                        pointer=violation.pointer,
-                        hint=violation.hint,
-                    )
-            else:
-                for message in self._row_rules(value):
-                    code, _, text = message.partition(" ")
-                    yield self._problem(code, text, line)
-                self._note(value, line)
+            if is_open and jsonl.depth(value) > MAX_DEPTH:
+                yield Problem("BS112", self._path, str(jsonl.too_deep()), line=line)
+            elif not accepts(value):
+                yield from self._violations(judge, value, line)
+            elif has_rules:
+                yield from self._judge_beyond(value, line)
         self._gate.rows += count
+
+    def _violations(self, judge: Judge, value: Any, line: int) -> Iterator[Problem]:
+        for found in judge.violations(value):
+            yield Problem(found.code, self._path, found.message, line=line, pointer=found.pointer, hint=found.hint)
+
+    def _judge_beyond(self, value: Row, line: int) -> Iterator[Problem]:
+        """Judge what no schema can say, and note what only all rows together can tell."""
+        for message in self._row_rules(value):
+            code, _, text = message.partition(" ")
+            yield Problem(code, self._path, text, line=line)
+        for columns, seen in self._noted:
+            key = value[columns[0]] if len(columns) == 1 else "\0".join(str(value[column]) for column in columns)
+            seen.add(key, self._path, line)
+        if self._texts is not None and value["duplicate_of"] is None:
+            self._texts.add(value["text_sha256"], self._path, line)
 
     def check_columns(self, columns: pa.Schema) -> list[Problem]:
         """Give what is wrong with the *columns* of a Parquet file: missing, not in the contract, of another type."""
@@ -300,6 +306,7 @@ class _Judged:
         self._is_open = not contract.is_closed(schema)
         if contract.table_of(schema) is None:
             return self._judge  # the user's own schema: its rows are judged by it alone
+        self._has_rules = True
         self._row_rules = _RULES.get(name, _no_rules)
         self._texts = self._gate.texts if name in _RULES else None
         if key := schema.get("x-primary-key"):
@@ -307,16 +314,6 @@ class _Judged:
         for foreign in schema.get("x-foreign-keys", ()):
             self._noted.append((foreign["columns"], self._gate.references.setdefault(foreign["table"], Seen())))
         return self._judge
-
-    def _note(self, value: Any, line: int) -> None:
-        for columns, seen in self._noted:
-            key = value[columns[0]] if len(columns) == 1 else "\0".join(str(value[column]) for column in columns)
-            seen.add(key, self._path, line)
-        if self._texts is not None and value["duplicate_of"] is None:
-            self._texts.add(value["text_sha256"], self._path, line)
-
-    def _problem(self, code: str, message: str, line: int, severity: Severity = "error") -> Problem:
-        return Problem(code, self._path, message, line=line, severity=severity)
 
 
 def _no_rules(_: Row) -> Sequence[str]:
@@ -346,39 +343,56 @@ _RULES: Mapping[str, Callable[[Row], Sequence[str]]] = {
 
 
 def _line_rows(lines: Iterator[Line], path: str) -> _Rows:
-    """Give the rows of the *lines* of a JSON Lines file; at the end, how many lines there were."""
+    """Give the rows of the *lines* of a JSON Lines file.
+
+    This loop and that of `_Judged.run` are what a check of millions of rows is made of: a line that is as it should be
+    passes few steps here, and whatever is not goes elsewhere.
+    """
+    is_suspect, loads = _ESCAPED_CONTROLS.search, jsonl.loads
     empty = number = 0
     for line in lines:
-        number = line.number
-        if line.data.isspace():
+        data, number, offset, cut = line
+        if data.isspace():
             empty += 1
             continue
         if empty:
             yield _empty_lines(path, number, empty)
             empty = 0
-        yield from _line_row(line, path)
+        if offset == 0 or cut:
+            yield from _special_line(line, path)
+            continue
+        if (not data.isascii() and _CONTROLS.search(data)) or is_suspect(data):
+            yield from _controls(data, path, number)
+        try:
+            yield number, loads(data)
+        except (Rejected, UnicodeDecodeError) as error:
+            yield _unreadable(error, line, path)
     if empty:
         yield _empty_lines(path, number + 1, empty)
 
 
-def _line_row(line: Line, path: str) -> _Rows:
-    data, number, offset, cut = line
+def _special_line(line: Line, path: str) -> _Rows:
+    """Give the row of a file's first line, which may start with what is no row, or the problem of one that is cut."""
+    data, number, _, cut = line
     if cut:
         yield Problem("BS111", path, f"the line is longer than {reading.MAX_LINE >> 20} MiB", line=number)
         return
-    if offset == 0 and (found := _preamble(data, path)):
+    if found := _preamble(data, path):
         yield found
         if found.severity == "error":
             return
         data = data[len(codecs.BOM_UTF8) :]
-    if (not data.isascii() and _CONTROLS.search(data)) or _ESCAPED_CONTROLS.search(data):
-        yield from _controls(data, path, number)
+    yield from _controls(data, path, number)
     try:
         yield number, jsonl.loads(data)
-    except UnicodeDecodeError as error:
-        yield jsonl.not_utf8(data, error, path, number, offset)
-    except Rejected as error:
-        yield Problem(error.code, path, str(error), line=number)
+    except (Rejected, UnicodeDecodeError) as error:
+        yield _unreadable(error, line, path)
+
+
+def _unreadable(error: Rejected | UnicodeDecodeError, line: Line, path: str) -> Problem:
+    if isinstance(error, Rejected):
+        return Problem(error.code, path, str(error), line=line.number)
+    return jsonl.not_utf8(line.data, error, path, line.number, line.offset)
 
 
 def _empty_lines(path: str, after: int, count: int) -> Problem:

@@ -45,7 +45,7 @@ def loads(line: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise _explained(line, str(error)) from None
     # What gives the same bytes again has lost nothing, no second key either; most lines that a program wrote do.
-    if orjson.dumps(value) != line.strip() and _may_repeat_a_key(line, value):
+    if orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE) != line and _may_repeat_a_key(line.strip(), value):
         _decode_strictly(line)
     return value
 
@@ -120,9 +120,10 @@ def _may_repeat_a_key(line: bytes, value: Any) -> bool:
     are the same, and a lost key is missing from the count. What could hide a key from it, or make up for one (white
     space before the colon, a quote or a colon written as ``\u0022`` or ``\u003a``), leaves the question open.
     """
-    if _HIDES_A_KEY.search(line):
-        return True
-    return line.count(b'":') != orjson.dumps(value).count(b'":')
+    again = orjson.dumps(value)
+    if again == line:
+        return False
+    return _HIDES_A_KEY.search(line) is not None or line.count(b'":') != again.count(b'":')
 
 
 _HIDES_A_KEY = re.compile(rb'\\u00(?:22|3[aA])|"[ \t\r\n]+:')

@@ -64,6 +64,7 @@ class Recipe:
     rights: Mapping[str, str]
     maintenance: Mapping[str, str]
     datasheet_copies: Sequence[Path]
+    offset_unit: str
 
     @property
     def release(self) -> Path:
