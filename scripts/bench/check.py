@@ -34,12 +34,9 @@ FAST, REFERENCE, TWO_CORES = "fastjsonschema + orjson", "jsonschema + json", "ou
 REFERENCE_ROWS = 500
 PACKAGES = ("broadsheet", "orjson", "jsonschema-rs", "fastjsonschema", "jsonschema")
 SLOWER_THAN_YARDSTICK, FASTER_THAN_FAST, FASTER_THAN_REFERENCE, PEAK_MB = 1.6, 1.2, 20, 400
-MARKS = ("<!-- bench:check -->", "<!-- /bench:check -->")
 NEAR_TWICE = 1.7
 TWICE = "an identifier that two rows have"
 HERE = Path(__file__).parent
-#: Exit codes of `broadsheet check`: no problems, and problems.
-FINE, PROBLEMS = 0, 1
 
 Row = dict[str, Any]
 #: A file → whether every row in it is right; raises if the work cannot be done.
@@ -101,26 +98,22 @@ class Corpus:
 # --- the peers, in the child ---
 
 
-def _ours_by_schema(*options: str) -> Check:
+def _ours_by_schema(workers: str) -> Check:
     """Give the gate, told to judge by a schema in a file, as somebody with a contract of their own does."""
     file = Path(tempfile.mkdtemp()) / "row.schema.json"
     file.write_text(json.dumps(_schema()), encoding="utf-8")
-    return _ours("--schema", str(file), *options)
+    return _gate(str(file), int(workers))
 
 
-def _ours(*options: str) -> Check:
-    from broadsheet.cli import app  # noqa: PLC0415 - a child imports what its peer needs, and no more
+def _ours(workers: str) -> Check:
+    """Give the gate as it is for somebody who names no schema: the contract, and every rule beyond it."""
+    return _gate(None, int(workers))
 
-    def check(file: Path) -> bool:
-        try:
-            code = app(["check", *options, str(file)], standalone_mode=False) or FINE
-        except SystemExit as exit_:
-            code = exit_.code or FINE
-        if code not in (FINE, PROBLEMS):
-            raise RuntimeError(f"`broadsheet check` gave the exit code {code}")
-        return bool(code == FINE)
 
-    return check
+def _gate(schema: str | None, workers: int) -> Check:
+    from broadsheet.check import check as problems  # noqa: PLC0415 - a child imports what its peer needs, and no more
+
+    return lambda file: not list(problems([str(file)], schema, workers=workers))
 
 
 def _yardstick() -> Check:
@@ -168,7 +161,7 @@ def _fast() -> Check:
 
 def _reference() -> Check:
     jsonschema, referencing = _import("jsonschema"), _import("referencing")
-    formats = jsonschema.FormatChecker(formats=["date", "uri"])
+    formats = jsonschema.FormatChecker()
 
     def check(file: Path) -> bool:
         validator = jsonschema.Draft202012Validator(_schema(), registry=referencing.Registry(), format_checker=formats)
@@ -354,21 +347,13 @@ _BEYOND_SCHEMA: Mapping[str, Callable[[Row, Any], Any]] = {
 
 
 def _peers() -> dict[Peer, Sequence[str]]:
-    """Give the peers that can run here, each with its options of the command line."""
-    workers = _has_workers()
-    cores = len(os.sched_getaffinity(0)) if workers else 1
+    """Give the peers that can run here, each with its options."""
+    cores = len(os.sched_getaffinity(0))
     return {
-        peer: ("--workers", str(peer.workers)) if workers and peer.prepare in (_ours, _ours_by_schema) else ()
+        peer: (str(peer.workers),) if peer.prepare in (_ours, _ours_by_schema) else ()
         for peer in PEERS
         if peer.workers <= cores
     }
-
-
-def _has_workers() -> bool:
-    command = [sys.executable, "-m", "broadsheet", "check", "--help"]
-    quiet = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    told = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
-    return "--workers" in told.stdout
 
 
 # --- the report ---
@@ -458,10 +443,10 @@ def _version(package: str) -> str:
         return "(not installed)"
 
 
-def paste(text: str, document: Path) -> None:
-    """Put *text* between the marks in *document*; one that does not exist is created."""
-    start, end = MARKS
-    known = document.read_text(encoding="utf-8") if document.exists() else f"# Performance\n\n{start}\n{end}\n"
+def paste(text: str, document: Path, rows: int) -> None:
+    """Put *text* between the marks for a run of so many *rows* in *document*."""
+    start, end = f"<!-- bench:check:{rows} -->", f"<!-- /bench:check:{rows} -->"
+    known = document.read_text(encoding="utf-8")
     before, opened, rest = known.partition(start)
     _, closed, after = rest.partition(end)
     if not opened or not closed:
@@ -485,7 +470,7 @@ def main() -> None:
         text = report(measure(_peers(), corpus, options.repeat), corpus, options.repeat)
     print(text)
     if options.write:
-        paste(text, options.write)
+        paste(text, options.write, options.rows)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def read_schema(name: str) -> Schema:
         schema: Schema = jsonl.loads(Path(name).read_bytes())
         if jsonl.depth(schema) > MAX_SCHEMA_DEPTH:
             raise jsonl.too_deep()
-        contract.Judge(schema)
+        contract.judge(schema)
     except FileNotFoundError:
         hint = f"Name a file, or one of {', '.join(contract.TABLES)}."
         raise cannot_run("BS601", name, "there is no such schema", hint=hint) from None

@@ -118,9 +118,9 @@ class Judge:
         self.schema = _with_int64(schema)
         self._reference = _Reference(self.schema, registry=registry or Registry(), format_checker=_formats)
         try:
-            jsonschema.Draft202012Validator.check_schema(self.schema)
+            jsonschema_rs.meta.validate(self.schema if isinstance(schema, bool) else {**self.schema, "$schema": DRAFT})
             self.accepts = _fast(self.schema, registry).is_valid
-        except (jsonschema.SchemaError, jsonschema_rs.ValidationError, ValueError) as error:
+        except (jsonschema_rs.ValidationError, ValueError) as error:
             raise UnusableSchema(str(error.message if hasattr(error, "message") else error)) from None
 
     def violations(self, value: Any) -> list[Violation]:
@@ -148,16 +148,22 @@ class UnusableSchema(ValueError):  # noqa: N818 - it says what the schema is
     """A schema is not valid, refers to something that is not there, or has a pattern that needs backtracking."""
 
 
+def judge(schema: Schema) -> Judge:
+    """Give the judge of *schema*, made once for the same schema; raise `UnusableSchema`."""
+    return _judge(json.dumps(schema))
+
+
 def violations(value: Any, schema: Schema) -> list[Violation]:
     """Give every way in which *value* breaks one of this package's schemas; see `Judge.violations`."""
-    return _judge(json.dumps(schema)).violations(value)
+    return judge(schema).violations(value)
 
 
 @cache
 def _judge(schema: str) -> Judge:
     loaded = json.loads(schema)
-    # A schema with an identifier is complete in itself; a definition refers to this package's schemas.
-    return Judge(loaded, None if "$id" in loaded else _registry())
+    # A definition refers to this package's schemas; any other schema is complete in itself.
+    is_definition = list(loaded) == ["$ref"] and loaded["$ref"].startswith("urn:broadsheet:")
+    return Judge(loaded, _registry() if is_definition else None)
 
 
 def check_schema(schema: Schema) -> None:
@@ -311,6 +317,7 @@ def _with_int64(node: Any) -> Any:
     return value
 
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _DATA_KEYWORDS = ("const", "enum", "default", "examples")
 

@@ -17,9 +17,9 @@ from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
@@ -212,26 +212,23 @@ class Seen:
 
     def repeated(self) -> Iterator[tuple[Place, Place]]:
         """Give each place of a value that was seen before, after the place it was first seen at."""
-        counts = self._table().group_by("digest").aggregate([([], "count_all")])
-        twice = set(counts.filter(pc.greater(counts["count_all"], 1))["digest"].to_pylist())
+        digests = self._array()
+        order = np.argsort(digests, kind="stable")
+        again = np.flatnonzero(digests[order[1:]] == digests[order[:-1]]) + 1
         first: dict[bytes, Place] = {}
-        for index in range(len(self._line)) if twice else ():
-            digest = bytes(self._digests[16 * index : 16 * index + 16])
-            if digest in twice:
-                place = self._place(index)
-                if first.setdefault(digest, place) != place:
-                    yield first[digest], place
+        for index in sorted({*order[again].tolist(), *order[again - 1].tolist()}):
+            place = self._place(index)
+            if first.setdefault(bytes(digests[index]), place) is not place:
+                yield first[bytes(digests[index])], place
 
     def missing_from(self, others: Seen) -> Iterator[Place]:
         """Give the place of each value that *others* have not."""
-        own = self._table().append_column("index", pa.array(range(len(self._line)), pa.int64()))
-        missing = own.join(others._table(), keys="digest", join_type="left anti")
-        for index in sorted(missing["index"].to_pylist()):
+        for index in np.flatnonzero(~np.isin(self._array(), others._array())).tolist():
             yield self._place(index)
 
-    def _table(self) -> pa.Table:
-        digests = pa.py_buffer(bytes(self._digests))
-        return pa.table({"digest": pa.Array.from_buffers(pa.binary(16), len(self._line), [None, digests])})
+    def _array(self) -> Any:
+        # Strings of 16 bytes: NumPy compares and sorts them as such.
+        return np.frombuffer(bytes(self._digests), dtype="S16")
 
     def _place(self, index: int) -> Place:
         return Place(self._paths[self._file[index]], self._line[index])
@@ -302,7 +299,7 @@ class _Judged:
 
     def _use(self, schema: Schema) -> Judge:
         name = schema.get("$id", "")
-        self._judge = Judge(schema)
+        self._judge = contract.judge(schema)
         self._is_open = not contract.is_closed(schema)
         if contract.table_of(schema) is None:
             return self._judge  # the user's own schema: its rows are judged by it alone
