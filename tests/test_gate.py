@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import gzip
 import json
 import shutil
@@ -199,9 +201,30 @@ def test_a_parquet_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
     table = pa.table({"id": pa.array(range(1_000), pa.int64()), "text": texts})
     pq.write_table(table, tmp_path / "rows.parquet", compression="zstd", store_schema=False)
     assert (tmp_path / "rows.parquet").stat().st_size < 10_000
-    _, code, peak = _measured(tmp_path, "rows.parquet", "--schema", "row.schema.json")
-    assert code == 0
+    told, code, peak = _measured(tmp_path, "rows.parquet", "--schema", "row.schema.json")
+    assert (code, "[BS114]" in told, "1 problem" in told) == (1, True, True)
     assert peak < 512
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([float("nan")]), ["BS107"]),
+        (pa.array([float("inf")]), ["BS107"]),
+        (pa.array([b"bytes"]), ["BS107"]),
+        (pa.array([[{"a": float("nan")}]]), ["BS107"]),
+        (pa.array([1.5]), []),
+        (pa.array([datetime.datetime(2012, 2, 3, 10, tzinfo=datetime.UTC)]), []),
+        (pa.array([decimal.Decimal("1.50")]), []),
+        (pa.array([[{"when": datetime.date(2012, 2, 3)}]]), []),
+    ],
+)
+def test_what_a_table_holds_is_json_or_told(column: pa.Array, expected: list[str], tmp_path: Path) -> None:
+    schema = {"type": "object", "required": ["value"], "properties": {"value": {"not": {"type": "null"}}}}
+    (tmp_path / "row.schema.json").write_text(json.dumps(schema))
+    pq.write_table(pa.table({"value": column}), tmp_path / "rows.parquet")
+    found = list(check([str(tmp_path / "rows.parquet")], str(tmp_path / "row.schema.json")))
+    assert [problem.code for problem in found] == expected
 
 
 def test_a_gzip_bomb_is_stopped_in_bounded_memory(tmp_path: Path) -> None:
@@ -290,6 +313,24 @@ def test_parquet_of_other_writers_is_judged_by_its_rows(
         case _:
             duckdb.execute(f"copy (select * from '{source}') to '{path}' (format parquet)")  # noqa: S608 - ours
     assert list(check([path])) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "fits"),
+    [
+        (pa.array([1], pa.int32()), True),
+        (pa.array([1], pa.uint8()), True),
+        (pa.array([1.0]), False),
+        (pa.array(["1"]), False),
+        (pa.array([True]), False),
+        (pa.array([[1]]), False),
+    ],
+)
+def test_columns_of_a_schema_of_ones_own_may_be_of_any_width(column: pa.Array, fits: bool, tmp_path: Path) -> None:
+    (tmp_path / "row.schema.json").write_text(json.dumps(ROW_SCHEMA))
+    pq.write_table(pa.table({"id": column, "text": pa.array(["a"], pa.large_string())}), tmp_path / "rows.parquet")
+    found = list(check([str(tmp_path / "rows.parquet")], str(tmp_path / "row.schema.json")))
+    assert [problem.code for problem in found] == ([] if fits else ["BS505"])
 
 
 # What is printed -----------------------------------------------------------------------------------------------------

@@ -243,17 +243,18 @@ def column_differences(found: pa.Schema, expected: pa.Schema, *, exactly: bool =
     """Give in words what the columns *found* have other than those *expected*.
 
     Unless they must be the same *exactly*, what writers differ in is let pass: whether a column declares itself
-    nullable, what a list calls its elements, and the kinds of string types.
+    nullable, what a list calls its elements, and the width of numbers and strings.
     """
-    alike: Callable[[Any], Any] = (lambda field: field) if exactly else _loosely
     messages = []
     for name in dict.fromkeys([*expected.names, *found.names]):
         if name not in found.names:
             messages.append(f"the column '{name}' is missing")
         elif name not in expected.names:
             messages.append(f"the column '{name}' is not in the contract")
-        elif alike(got := found.field(name)) != alike(want := expected.field(name)):
-            messages.append(f"the column '{name}' is {_type(got)}, the contract says {_type(want)}")
+        else:
+            got, want = found.field(name), expected.field(name)
+            if got != want if exactly else not _fits(got.type, want.type):
+                messages.append(f"the column '{name}' is {_type(got)}, the contract says {_type(want)}")
     return messages
 
 
@@ -261,20 +262,23 @@ def _type(field: pa.Field) -> str:
     return f"{field.type}" + ("" if field.nullable else " not null")
 
 
-def _loosely(field: pa.Field) -> pa.Field:
-    return pa.field(field.name, _loose_type(field.type))
-
-
-def _loose_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_struct(kind):
-        return pa.struct([_loosely(kind.field(index)) for index in range(kind.num_fields)])
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(pa.field("element", _loose_type(kind.value_type)))
-    if pa.types.is_dictionary(kind):
-        return _loose_type(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    return kind
+def _fits(got: pa.DataType, want: pa.DataType) -> bool:  # noqa: PLR0911 - a table of cases
+    kinds = pa.types
+    if kinds.is_dictionary(got):
+        return _fits(got.value_type, want)
+    if kinds.is_null(got) or got == want:
+        return True
+    if kinds.is_struct(want):
+        names = [field.name for field in want]
+        same = kinds.is_struct(got) and [field.name for field in got] == names
+        return same and all(_fits(got.field(name).type, want.field(name).type) for name in names)
+    if kinds.is_list(want):
+        return (kinds.is_list(got) or kinds.is_large_list(got)) and _fits(got.value_type, want.value_type)
+    if kinds.is_string(want):
+        return bool(kinds.is_large_string(got) or kinds.is_string_view(got) or kinds.is_timestamp(got))
+    if kinds.is_floating(want):
+        return bool(kinds.is_floating(got) or kinds.is_integer(got) or kinds.is_decimal(got))
+    return bool(kinds.is_integer(want) and kinds.is_integer(got))
 
 
 def hub_features(schema: Schema) -> list[dict[str, Any]]:
@@ -472,7 +476,7 @@ def _arrow_type(prop: Schema, root: Schema) -> pa.DataType:
         case "string" if prop.get("format") == "date":
             return pa.date32()
         case other:
-            return {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_()}[other]
+            return {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}[other]
 
 
 def _hub_feature(name: str, prop: Schema, root: Schema) -> dict[str, Any]:
@@ -493,7 +497,7 @@ def _hub_type(prop: Schema, root: Schema) -> dict[str, Any]:
         case "string" if prop.get("format") == "date":
             return {"dtype": "date32"}
         case other:
-            return {"dtype": {"string": "string", "integer": "int64", "boolean": "bool"}[other]}
+            return {"dtype": {"string": "string", "integer": "int64", "number": "float64", "boolean": "bool"}[other]}
 
 
 def _fields(node: Schema, root: Schema, prefix: str) -> Iterator[Field]:

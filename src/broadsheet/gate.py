@@ -7,7 +7,11 @@ all rows, at the end.
 from __future__ import annotations
 
 import codecs
+import datetime
+import decimal
 import hashlib
+import io
+import math
 import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +36,9 @@ from broadsheet.reading import Line
 #: The longest JSON document, and the number of rows of a Parquet file that are held at once.
 MAX_DOCUMENT = 64 << 20
 PARQUET_ROWS = 16
+#: A table that is larger than this, and this many times its file's size, is no data that somebody meant to publish.
+PARQUET_BOMB_SIZE = 256 << 20
+PARQUET_BOMB_RATIO = 1000
 #: How many bytes of a large file are judged at once when several processes share it.
 PART = 16 << 20
 #: A split's name in a file's name, as the hub finds it.
@@ -454,26 +461,54 @@ def _document_rows(path: str, *, array_of_rows: bool) -> _Rows:
 
 
 def _parquet_rows(path: str, check_columns: Callable[[pa.Schema], list[Problem]]) -> _Rows:
-    """Give the rows of a Parquet file, few at a time, dictionaries left as they are until a row is taken out."""
+    """Give the rows of a Parquet file, few at a time."""
     with reading.opened(path) as stream:
-        head = stream.read(len(reading.LFS_POINTER)) if stream.seekable() else b""
-        if found := lfs_pointer(head, path):
+        source = stream if stream.seekable() else io.BytesIO(stream.read())
+        if found := lfs_pointer(source.read(len(reading.LFS_POINTER)), path):
             yield found
             return
+        size = source.seek(0, io.SEEK_END)
         try:
-            source = stream if head else pa.BufferReader(stream.read())
             file = pq.ParquetFile(source, page_checksum_verification=True)
             if problems := check_columns(file.schema_arrow):
                 yield from problems
                 return
-            number = 0
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, {name: _to_json(value) for name, value in row.items()}
+            yield from _batch_rows(file, path, size)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             yield Problem("BS504", path, f"it cannot be read: {error}")
 
 
-def _to_json(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
+def _batch_rows(file: pq.ParquetFile, path: str, size: int) -> _Rows:
+    number = expanded = 0
+    for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+        expanded += batch.nbytes
+        if expanded > PARQUET_BOMB_SIZE and expanded > PARQUET_BOMB_RATIO * size:
+            yield Problem("BS114", path, f"{size:,} bytes grew to more than {expanded:,}", line=number + 1)
+            return
+        for row in batch.to_pylist():
+            number += 1
+            try:
+                yield number, _as_json(row)
+            except Rejected as error:
+                yield Problem(error.code, path, str(error), line=number)
+
+
+def _as_json(value: Any) -> Any:
+    """Give what pyarrow gives for a value as JSON has it: dates and times in ISO 8601, decimals as numbers."""
+    match value:
+        case None | str() | bool() | int():
+            return value
+        case dict():
+            return {key: _as_json(item) for key, item in value.items()}
+        case list():
+            return [_as_json(item) for item in value]
+        case float():
+            if not math.isfinite(value):
+                raise Rejected("BS107", f"the row is no JSON value: {value} is not JSON")
+            return value
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case decimal.Decimal():
+            return float(value)
+        case _:
+            raise Rejected("BS107", f"the row is no JSON value: it holds {type(value).__name__}")

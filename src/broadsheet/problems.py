@@ -97,8 +97,9 @@ CODES: dict[str, Code] = {
     ),
     "BS114": Code(
         "decompression-bomb",
-        "A compressed file grows out of all proportion (over 64 MiB, and over 200 times its size).",
-        "If it is meant, decompress it yourself and check that file.",
+        "A compressed file grows out of all proportion (over 64 MiB, and over 200 times its size), or a Parquet file "
+        "does (over 256 MiB, and over 1000 times).",
+        "If it is meant, decompress it yourself, or write it as JSON Lines, and check that file.",
     ),
     "BS115": Code(
         "git-lfs-pointer",
