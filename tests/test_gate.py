@@ -121,7 +121,7 @@ ROW_SCHEMA = {
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 40 MB in three stretches, with faults near their edges and anywhere."""
+    """A file of 40 MB, judged in many stretches, with faults near their edges and anywhere."""
     folder = tmp_path_factory.mktemp("large")
     (folder / "row.schema.json").write_text(json.dumps(ROW_SCHEMA))
     with (folder / "rows.jsonl").open("w") as file:

@@ -21,6 +21,7 @@ from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ahocorasick_rs
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -39,13 +40,20 @@ PARQUET_ROWS = 16
 #: A table that is larger than this, and this many times its file's size, is no data that somebody meant to publish.
 PARQUET_BOMB_SIZE = 256 << 20
 PARQUET_BOMB_RATIO = 1000
-#: How many bytes of a large file are judged at once when several processes share it.
-PART = 16 << 20
+#: From what size on several processes share a file, and how many bytes of it one judges at once.
+LARGE = 16 << 20
+PART = 4 << 20
 #: A split's name in a file's name, as the hub finds it.
 _SPLIT = re.compile(r"(?:^|[\W_])(train|test|validation|valid|dev)(?=[\W_]|$)", re.IGNORECASE)
-# U+0000, and the bidirectional controls U+202A..202E and U+2066..2069: as bytes of UTF-8, and escaped.
+# U+0000, and the bidirectional controls U+202A..202E and U+2066..2069: as bytes of UTF-8, and escaped. A line is
+# searched for the starts of them all at once; few lines have one, and only those are looked at closely.
+_SUSPECTS = ahocorasick_rs.BytesAhoCorasick(
+    [chr(point).encode() for point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+    + [rb"\u0000", rb"\u202", rb"\u206"],
+    matchkind=ahocorasick_rs.MatchKind.LeftmostFirst,
+)
 _CONTROLS = re.compile(rb"\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")
-_ESCAPED_CONTROLS = re.compile(rb"\\u(?:0000|20(?:2[a-eA-E]|6[6-9]))")
+_ESCAPED_CONTROLS = re.compile(rb"\\u20(?:2[a-eA-E]|6[6-9])")
 
 
 def print_nothing(_: str) -> None:
@@ -107,6 +115,7 @@ class Gate:
         """Judge a large plain file of JSON Lines, stretch after stretch, in several processes."""
         schema = self.schema or _schema_told_by_first_row(path)
         by = contract.table_of(schema) or schema
+        contract.judge(schema)  # forked processes find it made
         size = Path(path).stat().st_size
         starts = range(0, size, PART)
         lines = 0
@@ -175,7 +184,7 @@ def _schema_told_by(value: Any, path: str) -> Schema:
 
 def _is_large(path: str) -> bool:
     is_plain = not reading.is_url(path) and Path(path).suffix not in reading.COMPRESSIONS
-    return is_plain and Path(path).stat().st_size > PART
+    return is_plain and Path(path).stat().st_size > LARGE
 
 
 @dataclass(frozen=True)
@@ -284,16 +293,15 @@ class _Judged:
         for found in judge.violations(value):
             yield Problem(found.code, self._path, found.message, line=line, pointer=found.pointer, hint=found.hint)
 
-    def _judge_beyond(self, value: Row, line: int) -> Iterator[Problem]:
+    def _judge_beyond(self, value: Row, line: int) -> list[Problem]:
         """Judge what no schema can say, and note what only all rows together can tell."""
-        for message in self._row_rules(value):
-            code, _, text = message.partition(" ")
-            yield Problem(code, self._path, text, line=line)
         for columns, seen in self._noted:
             key = value[columns[0]] if len(columns) == 1 else "\0".join(str(value[column]) for column in columns)
             seen.add(key, self._path, line)
         if self._texts is not None and value["duplicate_of"] is None:
             self._texts.add(value["text_sha256"], self._path, line)
+        broken = (message.partition(" ") for message in self._row_rules(value))
+        return [Problem(code, self._path, text, line=line) for code, _, text in broken]
 
     def check_columns(self, columns: pa.Schema) -> list[Problem]:
         """Give what is wrong with the *columns* of a Parquet file: missing, not in the contract, of another type."""
@@ -352,7 +360,7 @@ def _line_rows(lines: Iterator[Line], path: str) -> _Rows:
     This loop and that of `_Judged.run` are what a check of millions of rows is made of: a line that is as it should be
     passes few steps here, and whatever is not goes elsewhere.
     """
-    is_suspect, loads = _ESCAPED_CONTROLS.search, jsonl.loads
+    suspects, loads = _SUSPECTS.find_matches_as_indexes, jsonl.loads
     empty = number = 0
     for line in lines:
         data, number, offset, cut = line
@@ -365,7 +373,7 @@ def _line_rows(lines: Iterator[Line], path: str) -> _Rows:
         if offset == 0 or cut:
             yield from _special_line(line, path)
             continue
-        if (not data.isascii() and _CONTROLS.search(data)) or is_suspect(data):
+        if suspects(data):
             yield from _controls(data, path, number)
         try:
             yield number, loads(data)
@@ -408,7 +416,7 @@ def _empty_lines(path: str, after: int, count: int) -> Problem:
 def _controls(line: bytes, path: str, number: int) -> Iterator[Problem]:
     if re.search(rb"\\u0000", line) and "\0" in str(_or_none(line)):
         yield Problem("BS109", path, "a string holds U+0000", line=number)
-    if _CONTROLS.search(line) or re.search(rb"\\u20(?:2[a-eA-E]|6[6-9])", line):
+    if _CONTROLS.search(line) or _ESCAPED_CONTROLS.search(line):
         yield Problem("BS110", path, "a text holds bidirectional control characters", line=number, severity="warning")
 
 
