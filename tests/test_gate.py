@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadsheet import contract, reading, release
+from broadsheet import contract, gate, reading, release
 from broadsheet.check import check
 from broadsheet.contract import TABLES, Judge
 from tests.examples_support import run
@@ -154,6 +154,29 @@ def test_contracts_are_told_and_keys_found_over_the_stretches(corpus_release: Pa
     found = {workers: list(check([str(path)], workers=workers)) for workers in (1, 2)}
     assert [(p.code, p.line) for p in found[1]] == [("BS207", 200 * len(lines) + 1)]
     assert found[2] == found[1]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 50_000])
+def test_quotes_are_held_against_the_articles_given_beside_them(
+    at_once: int, corpus_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "QUOTED_ROWS", at_once)
+    articles = str(corpus_release / release.parquet_path("articles"))
+    lines = (corpus_release / release.jsonl_path("stances")).read_text().splitlines()
+    moved = []
+    for number in (1, 30, 60):
+        row = json.loads(lines[number - 1])
+        if row["evidence"]:
+            row["evidence"][0]["start"] -= 1
+            row["evidence"][0]["end"] -= 1
+            lines[number - 1] = json.dumps(row)
+            moved.append(number)
+    path = tmp_path / "stances.jsonl"
+    path.write_text("\n".join(lines))
+    assert sorted((p.code, p.line, p.pointer) for p in check([articles, str(path)])) == [
+        ("BS401", number, "/evidence/0") for number in moved
+    ]
+    assert list(check([str(path)])) == []
 
 
 # Bounded memory ------------------------------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ PARQUET_BOMB_RATIO = 1000
 #: From what size on several processes share a file, and how many bytes of it one judges at once.
 LARGE = 16 << 20
 PART = 4 << 20
+#: How many stances' quotes are held at once while the articles are read for them.
+QUOTED_ROWS = 50_000
 #: A split's name in a file's name, as the hub finds it.
 _SPLIT = re.compile(r"(?:^|[\W_])(train|test|validation|valid|dev)(?=[\W_]|$)", re.IGNORECASE)
 # U+0000, and the bidirectional controls U+202A..202E and U+2066..2069: as bytes of UTF-8, and escaped. A line is
@@ -74,6 +76,7 @@ class Gate:
     rows: int = 0
     keys: dict[str, Seen] = field(default_factory=dict)
     references: dict[str, Seen] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
     texts: Seen = field(default_factory=lambda: Seen())  # noqa: PLW0108 - the class stands below
 
     def check(self, path: str, *, array_of_rows: bool = False) -> Iterator[Problem]:
@@ -104,6 +107,8 @@ class Gate:
             known = self.keys.get(contract.package_schema(contract.TABLES[table])["$id"])
             for place in seen.missing_from(known) if known else ():
                 yield Problem("BS208", place.path, f"it refers to a row that the {table} do not have", line=place.line)
+        if "articles" in self.files and "stances" in self.files:
+            yield from _misplaced_quotes(self.files["articles"], self.files["stances"])
         for first, second in self.texts.repeated():
             splits = [_SPLIT.search(place.path) for place in (first, second)]
             names = [found[1].lower() for found in splits if found]
@@ -115,6 +120,8 @@ class Gate:
         """Judge a large plain file of JSON Lines, stretch after stretch, in several processes."""
         schema = self.schema or _schema_told_by_first_row(path)
         by = contract.table_of(schema) or schema
+        if isinstance(by, str):
+            self.files.setdefault(by, []).append(path)
         contract.judge(schema)  # forked processes find it made
         size = Path(path).stat().st_size
         starts = range(0, size, PART)
@@ -180,6 +187,51 @@ def _schema_told_by(value: Any, path: str) -> Schema:
         hint = f"Name a schema with --schema: a file, or one of {', '.join(contract.TABLES)}."
         raise cannot_run("BS604", path, "its columns are those of no contract", hint=hint)
     return contract.table_schema(table)
+
+
+def _misplaced_quotes(articles: Sequence[str], stances: Sequence[str]) -> Iterator[Problem]:
+    """Give a problem for each quote of the *stances* files that is not at its place in the *articles* files' texts.
+
+    Neither side is held: so many stances' quotes at once, and the articles are read again for them.
+    """
+    waiting: dict[str, list[tuple[str, int, str, Row]]] = {}
+    count = 0
+    for path in stances:
+        for line, row in _good_rows(path, "stances"):
+            for index, quote in enumerate(row["evidence"]):
+                if quote["source"] == "text":
+                    place = (path, line, f"/evidence/{index}", quote)
+                    waiting.setdefault(row["article_id"], []).append(place)
+            count += 1
+            if count % QUOTED_ROWS == 0:
+                yield from _settle(waiting, articles)
+                waiting = {}
+    yield from _settle(waiting, articles)
+
+
+def _settle(waiting: Mapping[str, list[tuple[str, int, str, Row]]], articles: Sequence[str]) -> Iterator[Problem]:
+    for file in articles if waiting else ():
+        for _, row in _good_rows(file, "articles"):
+            for path, line, pointer, quote in waiting.get(row["id"], ()):
+                there = row["text"][quote["start"] : quote["end"]]
+                if there != quote["exact"]:
+                    message = f"text[{quote['start']}:{quote['end']}] of '{row['id']}' is {there!r}"
+                    yield Problem("BS401", path, f"{message}, not {quote['exact']!r}", line=line, pointer=pointer)
+
+
+def _good_rows(path: str, table: str) -> Iterator[tuple[int, Row]]:
+    """Read *path* once more, and give the rows that the *table*'s contract accepts."""
+    accepts = contract.judge(contract.table_schema(table)).accepts
+    match reading.suffix(path):
+        case ".parquet":
+            rows = _parquet_rows(path, lambda _: [])
+        case ".json":
+            rows = _document_rows(path, array_of_rows=True)
+        case _:
+            rows = _line_rows(reading.lines(path), path)
+    for found in rows:
+        if not isinstance(found, Problem) and accepts(found[1]):
+            yield found
 
 
 def _is_large(path: str) -> bool:
@@ -316,8 +368,11 @@ class _Judged:
         name = schema.get("$id", "")
         self._judge = contract.judge(schema)
         self._is_open = not contract.is_closed(schema)
-        if contract.table_of(schema) is None:
+        table = contract.table_of(schema)
+        if table is None:
             return self._judge  # the user's own schema: its rows are judged by it alone
+        if self._path != "-":
+            self._gate.files.setdefault(table, []).append(self._path)
         self._has_rules = True
         self._row_rules = _RULES.get(name, _no_rules)
         self._texts = self._gate.texts if name in _RULES else None
