@@ -123,6 +123,33 @@ def test_violations_of_a_claim(change: dict[str, Any], expected: list[str]) -> N
     assert sorted(f"{violation.code} {violation.pointer}" for violation in found) == expected
 
 
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        ({"additionalProperties": False, "patternProperties": {"^(a+)+$": {}}}, {"a" * 60 + "!": 1}, "BS202"),
+        ({"patternProperties": {"^(a+)+$": {}}, "required": ["b"]}, {"a" * 60 + "!": 1}, "BS201"),
+        ({"patternProperties": {"^a+$": {"type": "string"}}}, {"aaa": 1}, "BS204"),
+        ({"additionalProperties": {"type": "string"}, "patternProperties": {"^a+$": {}}}, {"aa": 1, "b": 1}, "BS204"),
+        ({"propertyNames": {"pattern": "^(a+)+$"}}, {"a" * 60 + "!": 1}, "BS205"),
+        ({"patternProperties": {"^a+$": {}}, "additionalProperties": False}, {"aa": 1, "b": 1}, "BS202"),
+    ],
+)
+def test_patterns_over_names_take_linear_time_too(schema: dict[str, Any], value: Any, expected: str) -> None:
+    (found,) = contract.Judge(schema).violations(value)
+    assert found.code == expected
+    assert expected != "BS202" or found.pointer.endswith(("!", "/b"))
+
+
+def test_patterns_that_could_not_be_stopped_make_a_schema_unusable() -> None:
+    with pytest.raises(contract.UnusableSchema, match="unevaluatedProperties"):
+        contract.Judge({"patternProperties": {"^(a+)+$": {}}, "allOf": [{"unevaluatedProperties": False}]})
+
+
+def test_a_schema_with_open_first_items_is_not_closed() -> None:
+    assert contract.is_closed({"type": "array", "items": {"type": "string"}})
+    assert not contract.is_closed({"type": "array", "prefixItems": [{}], "items": {"type": "string"}})
+
+
 def test_a_misspelt_field_is_one_problem() -> None:
     claim = {"basi" if key == "basis" else key: value for key, value in CLAIM.items()}
     (found,) = violations(claim, contract.definition("claim"))

@@ -56,6 +56,7 @@ def _objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
             "pattern": st.sampled_from(["^a", "a$", "^(a+)+$", "^[0-9]{4}"]),
             "format": st.sampled_from(["date", "date-time", "uri", "nonsense"]),
             "properties": properties,
+            "patternProperties": st.dictionaries(st.sampled_from(["^a", "b$"]), inner, max_size=2),
             "required": st.lists(st.sampled_from("abc"), max_size=2, unique=True),
             "additionalProperties": st.booleans() | inner,
             "items": inner,

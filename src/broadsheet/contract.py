@@ -117,6 +117,10 @@ class Judge:
         """Take a *schema* of draft 2020-12, and a *registry* of those it refers to; raise `UnusableSchema`."""
         self.schema = _with_int64(schema)
         self._reference = _Reference(self.schema, registry=registry or Registry(), format_checker=_formats)
+        names = {name for node in _nodes(self.schema) for name in node}
+        if {"patternProperties", "unevaluatedProperties"} <= names:
+            # The reference would match the patterns itself, and could not be stopped.
+            raise UnusableSchema("patternProperties and unevaluatedProperties cannot stand in one schema here")
         try:
             jsonschema_rs.meta.validate(self.schema if isinstance(schema, bool) else {**self.schema, "$schema": DRAFT})
             self.accepts = _fast(self.schema, registry).is_valid
@@ -203,7 +207,7 @@ def _closed(node: Schema, root: Schema, above: tuple[str, ...]) -> bool:
         closed = node["additionalProperties"] is False and "patternProperties" not in node
         closed = closed and all(_closed(prop, root, above) for prop in node["properties"].values())
     if "array" in types:
-        closed = closed and _closed(node["items"], root, above)
+        closed = closed and "prefixItems" not in node and _closed(node["items"], root, above)
     return closed
 
 
@@ -337,8 +341,35 @@ def _pattern(pattern: str) -> Any:
     return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
 
 
+def _pattern_properties(engine: Any, patterns: Any, value: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
+    """Judge ``patternProperties`` as the reference does, but with names matched by the fast engine."""
+    for pattern, inner in patterns.items() if isinstance(value, dict) else ():
+        for name in filter(_pattern(pattern).is_valid, value):
+            yield from engine.descend(value[name], inner, path=name, schema_path=pattern)
+
+
+def _additional_properties(engine: Any, inner: Any, value: Any, node: Any) -> Iterator[jsonschema.ValidationError]:
+    """Judge ``additionalProperties`` as the reference does, but with names matched by the fast engine."""
+    extras = _extras(value, node) if isinstance(value, dict) else []
+    if isinstance(inner, dict):
+        for name in extras:
+            yield from engine.descend(value[name], inner, path=name)
+    elif not inner and extras:
+        yield jsonschema.ValidationError(f"{', '.join(extras)} not known")
+
+
+def _extras(value: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
+    """Give the names in *value* that neither the properties nor the patterns of *node* know."""
+    patterns = [_pattern(pattern) for pattern in node.get("patternProperties", ())]
+    known = node.get("properties", ())
+    return [name for name in value if name not in known and not any(p.is_valid(name) for p in patterns)]
+
+
 _extend: Any = jsonschema.validators.extend
-_Reference = _extend(jsonschema.Draft202012Validator, {"pattern": _matches})
+_Reference = _extend(
+    jsonschema.Draft202012Validator,
+    {"pattern": _matches, "patternProperties": _pattern_properties, "additionalProperties": _additional_properties},
+)
 _RULE = 5
 _FORMATS = {
     "date": "a date of the calendar, YYYY-MM-DD",
@@ -372,7 +403,7 @@ def _violation(error: jsonschema.ValidationError, schema: Schema) -> tuple[int, 
             message, pointer = f"the field '{missing}' is missing", f"{pointer}/{missing}"
         case "additionalProperties":
             known = failed.get("properties", {})
-            unknown = next(key for key in got if key not in known)
+            unknown = _extras(got, failed)[0]
             message, pointer = f"the field '{unknown}' is not known", f"{pointer}/{unknown}"
             hint = did_you_mean(unknown, known)
         case "enum":
