@@ -60,7 +60,7 @@ def test_there_is_no_progress_where_there_is_no_terminal(minimal: Path) -> None:
     assert "…" not in finished.stderr
 
 
-@pytest.mark.parametrize("step", ["reading", "joining annotations", "writing tables", "writing documents", "verifying"])
+@pytest.mark.parametrize("step", ["reading", "building: 2 articles", "writing documents", "verifying"])
 def test_an_interrupt_at_any_step_leaves_the_old_release_and_nothing_else(
     step: str, minimal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

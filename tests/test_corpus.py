@@ -8,13 +8,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from broadsheet import contract, summary
+from broadsheet import contract, documents, summary
+from broadsheet.build import build
 from broadsheet.contract import Row
-from broadsheet.verify import rebuild_sources
+from broadsheet.documents import render
+from broadsheet.rules import Given, Record
+from broadsheet.verify import segment_bytes
 from tests.conftest import CORPUS
 
 SOURCE = CORPUS / "source" / "000_1f5dc5bcb4f5ddab.txt"
@@ -37,7 +41,11 @@ def test_segments_tile_the_source(corpus_rows: Rows) -> None:
 
 
 def test_the_paragraphs_give_the_source_back_byte_for_byte(corpus_rows: Rows) -> None:
-    assert list(rebuild_sources(corpus_rows).values()) == [SOURCE.read_bytes()]
+    lines: dict[str, list[Given]] = {article["id"]: [] for article in corpus_rows["articles"]}
+    for row in corpus_rows["paragraphs"]:
+        lines[row["article_id"]].append(Given(row, b"", "", 0))
+    segments = [segment_bytes(Record(Given(a, b"", "", 0), lines[a["id"]], [])) for a in corpus_rows["articles"]]
+    assert b"".join(segments) == SOURCE.read_bytes()
 
 
 def test_every_line_has_its_place_in_the_source(corpus_rows: Rows) -> None:
@@ -157,7 +165,7 @@ def test_agreement_is_krippendorffs_alpha(corpus_rows: Rows) -> None:
     pairs: dict[tuple[str, str], list[Row]] = {}
     for row in labels:
         pairs.setdefault((row["article_id"], row["target_id"]), []).append(row)
-    overall = summary.summarize(corpus_rows).agreement[-1]
+    overall = _summary().agreement[-1]
     stances = [[row["stance"] for row in pair] for pair in pairs.values()]
     intensities = [[row["intensity"] for row in pair] for pair in pairs.values()]
     both = [pair for pair in intensities if None not in pair]
@@ -167,6 +175,20 @@ def test_agreement_is_krippendorffs_alpha(corpus_rows: Rows) -> None:
     assert math.isclose(overall.alpha, _alpha(stances, lambda a, b, _: float(a != b)))
     assert overall.alpha_intensity is not None
     assert math.isclose(overall.alpha_intensity, _alpha(both, _ordinal))
+
+
+def _summary() -> summary.Summary:
+    """The figures of the corpus, as a build computes them."""
+    found: list[summary.Summary] = []
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+
+        def rendering(facts: documents.Facts) -> dict[str, bytes]:
+            found.append(facts.summary)
+            return render(facts)
+
+        patch.setattr(documents, "render", rendering)
+        build(CORPUS, Path(folder) / "release")
+    return found[0]
 
 
 def _alpha(pairs: Sequence[Sequence[Any]], delta: Any) -> float:

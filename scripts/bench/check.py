@@ -10,10 +10,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import resource
 import statistics
@@ -25,6 +23,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import harness
 
 # This process imports nothing heavy: Linux gives a child its parent's peak memory to start from.
 
@@ -366,14 +366,12 @@ Peak MB is of the main process and, where there are workers, as much as the larg
 
 def report(results: Sequence[Result], corpus: Corpus, repeat: int) -> str:
     """Give the report in Markdown."""
-    versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), {platform.python_implementation()}"
     measured = {result.peer.name: result for result in results if not result.failed}
     beyond = [*_BEYOND_SCHEMA, TWICE]
     return "\n".join(
         [
             f"{corpus.rows:,} rows, {corpus.size / 1e6:.1f} MB; median of {repeat}; one core unless it says otherwise.",
-            f"{machine} {platform.python_version()}; {versions}.",
+            harness.machine(PACKAGES),
             "",
             "| peer | seconds | MB/s | peak MB | time, relative to the yardstick |",
             "| --- | ---: | ---: | ---: | ---: |",
@@ -415,43 +413,23 @@ def _targets(measured: Mapping[str, Result]) -> Iterator[str]:
             continue
         slower = ours.seconds / measured[other].seconds
         ratio, met = (slower, slower <= limit) if other == YARDSTICK else (1 / slower, 1 / slower >= limit)
-        yield f"| {what} | {ratio:.2f} | {_met(met)} |"
+        yield f"| {what} | {ratio:.2f} | {harness.met(met)} |"
     if WHOLE in measured and TWO_CORES in measured:
         ratio = measured[WHOLE].seconds / measured[TWO_CORES].seconds
         what = f"two cores are near twice as fast as one (at least {NEAR_TWICE} times)"
-        yield f"| {what} | {ratio:.2f} | {_met(ratio >= NEAR_TWICE)} |"
+        yield f"| {what} | {ratio:.2f} | {harness.met(ratio >= NEAR_TWICE)} |"
     what = f"ours takes less than {PEAK_MB} MB of memory"
     yield (
-        f"| {what} | {ours.peak_mb:.0f} | {_met(ours.peak_mb < PEAK_MB)} |" if ours else f"| {what} | | not measured |"
+        f"| {what} | {ours.peak_mb:.0f} | {harness.met(ours.peak_mb < PEAK_MB)} |"
+        if ours
+        else f"| {what} | | not measured |"
     )
-
-
-def _met(met: bool) -> str:  # noqa: FBT001 - a verdict is a boolean
-    return "met" if met else "**not met**"
 
 
 def _passed(passed: Sequence[str], corpus: Corpus) -> str:
     if not passed:
         return "none"
     return "all" if len(passed) == len(corpus.broken) else "; ".join(passed)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
-def paste(text: str, document: Path, rows: int) -> None:
-    """Put *text* between the marks for a run of so many *rows* in *document*."""
-    start, end = f"<!-- bench:check:{rows} -->", f"<!-- /bench:check:{rows} -->"
-    known = document.read_text(encoding="utf-8")
-    before, opened, rest = known.partition(start)
-    _, closed, after = rest.partition(end)
-    if not opened or not closed:
-        raise SystemExit(f"{document} has no {start} … {end}")
-    document.write_text(f"{before}{start}\n{text.strip()}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -470,7 +448,7 @@ def main() -> None:
         text = report(measure(_peers(), corpus, options.repeat), corpus, options.repeat)
     print(text)
     if options.write:
-        paste(text, options.write, options.rows)
+        harness.paste(text, options.write, "check", options.rows)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from broadsheet import contract, standoff
 from broadsheet.contract import Row
 from broadsheet.problems import Problem, raise_if
 from broadsheet.recipe import Annotator, Recipe
+from broadsheet.rules import is_firm
 from broadsheet.segment import Article
 
 #: Fields of provenance that every article accounts for, be it as unknown.
@@ -41,11 +42,6 @@ def annotate(recipe: Recipe, articles: Sequence[Article]) -> Annotations:
     stances, more = _stances(recipe, by_id)
     raise_if(problems + found + more)
     return Annotations(claims, rights, stances)
-
-
-def is_firm(claim: Row) -> bool:
-    """Tell whether *claim* is firm enough for a flat column: stated, or inferred with high confidence."""
-    return (claim["basis"], claim["confidence"]) in (("stated", None), ("inferred", "high"))
 
 
 def locate(exact: str, prefix: str, suffix: str, string: str) -> list[int]:

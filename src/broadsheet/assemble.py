@@ -1,62 +1,50 @@
-"""Assembly: takes articles and annotations, gives the rows of the three tables, every row judged by its contract."""
+"""Assembly: takes articles and annotations, gives records: an article's row, with its lines and labels beside it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from broadsheet import contract
-from broadsheet.annotations import Annotations, is_firm
+from broadsheet.annotations import Annotations
 from broadsheet.contract import Row
-from broadsheet.problems import Problem, raise_if
 from broadsheet.recipe import Recipe
+from broadsheet.rules import PRECISION, is_firm
 from broadsheet.segment import Article
-from broadsheet.tables import Tables
-
-#: The length of a partial date (EDTF level 0), by what it is precise to.
-PRECISION = {0: "unknown", 4: "year", 7: "month", 10: "day"}
 
 
-def assemble(recipe: Recipe, articles: Sequence[Article], known: Annotations) -> Tables:
-    """Give the rows of each table, in source order; raise `InvalidData` if one breaks its contract."""
-    paragraphs = {article.id: _paragraph_rows(article) for article in articles}
+def assemble(recipe: Recipe, articles: Sequence[Article], known: Annotations) -> Iterator[Row]:
+    """Give the record of each of *articles*, in their order."""
     primary = recipe.targets[0].id
-    gold = {row["article_id"]: row for row in known.stances if row["is_gold"] and row["target_id"] == primary}
+    stances: dict[str, list[Row]] = {article.id: [] for article in articles}
+    for row in known.stances:
+        stances[row["article_id"]].append(row)
     first: dict[str, str] = {}
-    tables = {
-        "articles": [
-            _article_row(
-                article,
-                known,
-                gold.get(article.id),
-                primary,
-                derive(article.id, known.claims[article.id], paragraphs[article.id], first),
-            )
-            for article in articles
-        ],
-        "paragraphs": [row for rows in paragraphs.values() for row in rows],
-        "stances": list(known.stances),
-    }
-    raise_if(
-        [
-            Problem(found.code, table, found.message, line=number, pointer=found.pointer, hint=found.hint)
-            for table, rows in tables.items()
-            for number, row in enumerate(rows, start=1)
-            for found in contract.violations(row, contract.table_schema(table))
-        ]
-    )
-    return tables
+    for article in articles:
+        gold = [row for row in stances[article.id] if row["is_gold"] and row["target_id"] == primary]
+        row = {
+            **_derived(article, known.claims[article.id]),
+            "id": article.id,
+            "language": article.language,
+            "stance": gold[0]["stance"] if gold else None,
+            "stance_intensity": gold[0]["intensity"] if gold else None,
+            "stance_target": primary,
+            "duplicate_of": None if first.setdefault(article.text, article.id) == article.id else first[article.text],
+            "status": "active",
+            "provenance": _provenance(article, known.claims[article.id]),
+            "rights": known.rights[article.id],
+            "references": [reference._asdict() for reference in article.references],
+        }
+        ordered = {column: row[column] for column in contract.table_schema("articles")["properties"]}
+        yield {**ordered, "paragraphs": _paragraph_rows(article), "stances": stances[article.id]}
 
 
-def derive(article: str, claims: Sequence[Row], paragraphs: Sequence[Row], first: dict[str, str]) -> Row:
-    """Give the columns of *article* that follow from its *claims* and its *paragraphs* in order.
-
-    *first* maps each text to the article that had it first; it is read and written, so go through a dataset in order.
-    """
-    text = "\n".join(row["text"] for row in paragraphs if row["role"] in contract.TEXT_ROLES)
+def _derived(article: Article, claims: Sequence[Row]) -> dict[str, Any]:
+    """Give the columns that follow from the article's text, and from the *claims* that are firm."""
+    text = article.text
     firm = {claim["field"]: claim["value"] for claim in claims if is_firm(claim)}
     date = firm.get("published") or ""
-    same = first.setdefault(text, article)
     return {
         "title": firm.get("title"),
         "text": text,
@@ -67,26 +55,9 @@ def derive(article: str, claims: Sequence[Row], paragraphs: Sequence[Row], first
         "published_precision": PRECISION[len(date)],
         "n_chars": len(text),
         "n_words": len(text.split()),
-        "n_paragraphs": sum(row["role"] in contract.TEXT_ROLES for row in paragraphs),
+        "n_paragraphs": text.count("\n") + 1,
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "duplicate_of": None if same == article else same,
     }
-
-
-def _article_row(article: Article, known: Annotations, gold: Row | None, primary: str, derived: Row) -> Row:
-    row = {
-        **derived,
-        "id": article.id,
-        "language": article.language,
-        "stance": gold["stance"] if gold else None,
-        "stance_intensity": gold["intensity"] if gold else None,
-        "stance_target": primary,
-        "status": "active",
-        "provenance": _provenance(article, known.claims[article.id]),
-        "rights": known.rights[article.id],
-        "references": [reference._asdict() for reference in article.references],
-    }
-    return {column: row[column] for column in contract.table_schema("articles")["properties"]}
 
 
 def _provenance(article: Article, claims: Sequence[Row]) -> Row:

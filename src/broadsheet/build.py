@@ -5,15 +5,20 @@ source → articles → joined with annotations → validated → tables → doc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from broadsheet import contract, documents, jsonl, recipe, release, segment, tables, verify
-from broadsheet.annotations import annotate
-from broadsheet.assemble import assemble
-from broadsheet.contract import Row
-from broadsheet.problems import raise_if
+from broadsheet import contract, documents, jsonl, recipe, release, shards, sources, spread, summary, verify
+from broadsheet.catalogue import Catalogue
+from broadsheet.contract import Row, Schema
+from broadsheet.documents import Facts
+from broadsheet.merge import Merged
+from broadsheet.problems import Problem, raise_if
+from broadsheet.recipe import Recipe
+from broadsheet.shards import Job
+from broadsheet.sources import Given
 
 
 @dataclass(frozen=True)
@@ -23,46 +28,93 @@ class Built:
     place: Path
     version: str
     digest: str
-    rows: dict[str, int]
+    rows: Mapping[str, int]
+    warnings: Sequence[Problem] = ()
 
 
-def build(folder: Path, place: Path | None = None, tell: Callable[[str], None] = lambda _: None) -> Built:
+def build(
+    folder: Path,
+    place: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Built:
     """Build the release of the dataset in *folder* into *place*, by default the folder's own ``release/``.
 
-    *tell* hears of each step. The release appears whole or not at all: on `BroadsheetError`, what was in *place*
-    stays as it was. The copies of the datasheet that the recipe names are written when the place is the default.
+    *tell* hears of each step. *workers* processes share the work, or those of the Dask cluster whose *scheduler* is
+    named, or it is done in this process; the release does not depend on it. It appears whole or not at all: on
+    `BroadsheetError`, what was in *place* stays as it was. The copies of the datasheet that the recipe names are
+    written when the place is the default.
     """
     tell("reading")
     dataset = recipe.read(folder)
-    articles = segment.segment(dataset)
-    tell("joining annotations")
-    known = annotate(dataset, articles)
-    rows = assemble(dataset, articles, known)
-    with release.staged(place or dataset.release) as stage:
-        tell("writing tables")
-        sizes = {table: _write_table(stage, table, list(own)) for table, own in rows.items()}
+    schemas = {table: contract.table_schema(table) for table in contract.TABLES}
+    goal = place or dataset.release
+    with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as scratch:
+        given = sources.gather(dataset, scratch)
+        jobs = [Job(shard, str(stage), schemas, given.index) for shard in sources.cut(given.files)]
+        merged = Merged(Catalogue(Path(scratch)))
+        with spread.executor(workers and min(workers, len(jobs)), scheduler) as pool:
+            for made in spread.results(pool, shards.make, jobs):
+                merged.take(made)
+                tell(f"building: {merged.rows('articles'):,} articles")
+        raise_if([*merged.problems, *(found := list(merged.judge(schemas, given.index, given.joined)))])
         tell("writing documents")
-        texts = documents.render(dataset, articles, rows, sizes)
-        for name, data in texts.items():
+        facts = _facts(dataset, stage, merged, given, schemas)
+        texts = documents.render(facts)
+        for name in merged.empty_files():
+            release.remove(stage, name)
+        for name, data in [*texts.items(), *_schema_files(facts.schemas)]:
             release.write(stage, name, data)
-        release.write_checksums(stage)
+        release.write_checksums(stage, merged.checksums())
         tell("verifying")
-        raise_if(verify.verify(stage))
+        raise_if(list(verify.check_documents(stage, facts.digest, merged.parts(), facts.schemas)))
     if place is None:
         for copy in dataset.datasheet_copies:
             copy.write_bytes(texts[release.DATASHEET])
     return Built(
-        place or dataset.release, dataset.version, tables.digest(rows), {t: len(own) for t, own in rows.items()}
+        goal,
+        dataset.version,
+        facts.digest,
+        {t: n for t, n in facts.summary.rows.items() if n},
+        [*merged.problems, *found],
     )
 
 
-def _write_table(stage: Path, table: str, rows: list[Row]) -> documents.Size:
-    """Write *rows* as Parquet and as JSON Lines, and the schema they follow; give the table's size."""
-    schema = contract.table_schema(table)
-    arrow = tables.to_arrow(rows, schema)
-    path = stage / release.parquet_path(table)
-    path.parent.mkdir(parents=True)
-    tables.write_parquet(arrow, path)
-    release.write(stage, release.jsonl_path(table), jsonl.serialize(rows))
-    release.write(stage, release.schema_path(contract.TABLES[table]), contract.schema_text(schema))
-    return documents.Size(arrow.nbytes, path.stat().st_size)
+def _facts(dataset: Recipe, stage: Path, merged: Merged, given: Given, schemas: Mapping[str, Schema]) -> Facts:
+    """Give what the documents may say; the tables without rows are no tables any more."""
+    sizes = {
+        table: documents.Size(
+            [
+                documents.Split(split, sum(p.rows for p in own), sum(p.num_bytes for p in own), len(own))
+                for split, own in splits.items()
+            ],
+            sum(p.files[name][1] for own in splits.values() for p in own for name in p.files if name.endswith("t")),
+        )
+        for table, splits in merged.parts().items()
+    }
+    few = merged.rows("articles") <= documents.SHOWN
+    return Facts(
+        recipe=dataset,
+        summary=summary.summarize(merged.catalogue, merged.tally, [target.id for target in dataset.targets]),
+        digest=merged.digest(),
+        sizes=sizes,
+        schemas={table: schema for table, schema in schemas.items() if table in sizes},
+        articles=list(_rows(stage, merged, "articles")) if few else [],
+        gold=[row for row in _rows(stage, merged, "stances") if row["is_gold"]] if few else [],
+        notes=documents.line_notes(given.articles),
+    )
+
+
+def _rows(stage: Path, merged: Merged, table: str) -> Iterator[Row]:
+    """Read the rows of *table* back; for few of them."""
+    for splits in merged.parts().get(table, {}).values():
+        for part in splits:
+            for name in part.files:
+                if name.endswith(".jsonl"):
+                    yield from (line.value for line in jsonl.parse((stage / name).read_bytes(), name)[0])
+
+
+def _schema_files(schemas: Mapping[str, Schema]) -> Iterator[tuple[str, bytes]]:
+    for table, schema in schemas.items():
+        yield release.schema_path(contract.TABLES[table]), contract.schema_text(schema)

@@ -64,23 +64,27 @@ def read_schema(name: str) -> Schema:
     return schema
 
 
-def check_folder(folder: Path) -> list[Problem]:
+def check_folder(
+    folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None
+) -> list[Problem]:
     """Give every problem of the dataset or release in *folder*; raise `CannotRun` if it is neither."""
     if (folder / recipe.RECIPE).is_file():
-        return check_dataset(folder)
+        return check_dataset(folder, workers, tell)
     if (folder / release.CHECKSUMS).is_file():
-        return verify(folder)
+        return verify(folder, workers, tell)
     hint = f"A dataset's folder has a {recipe.RECIPE}, a release has {release.CHECKSUMS}."
     raise cannot_run("BS601", folder, "it is neither a dataset's folder nor a release", hint=hint)
 
 
-def check_dataset(folder: Path) -> list[Problem]:
+def check_dataset(
+    folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None
+) -> list[Problem]:
     """Build the dataset aside, and give what is wrong with its inputs, or where the release kept differs from it."""
     dataset = recipe.read(folder)
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
         fresh = Path(scratch) / "release"
         try:
-            build(folder, fresh)
+            build(folder, fresh, tell, workers)
         except InvalidData as error:
             return list(error.problems)
         problems = release.compare(fresh, dataset.release) if dataset.release.is_dir() else [_no_release()]
@@ -94,16 +98,16 @@ def check_dataset(folder: Path) -> list[Problem]:
 
 def _check_one(path: str, gate: Gate, *, array_of_rows: bool) -> Iterator[Problem]:
     if reading.is_url(path) and reading.suffix(path) not in (".jsonl", ".ndjson", ".json", ".parquet"):
-        yield from _check_release_url(path.rstrip("/"))
+        yield from _check_release_url(path.rstrip("/"), gate.workers)
     elif path != "-" and not reading.is_url(path) and Path(path).is_dir():
-        yield from check_folder(Path(path))
+        yield from check_folder(Path(path), gate.workers, gate.tell)
     elif path == "-" or reading.is_url(path) or Path(path).is_file():
         yield from gate.check(path, array_of_rows=array_of_rows)
     else:
         raise cannot_run("BS601", path, "there is no such file or folder")
 
 
-def _check_release_url(url: str) -> list[Problem]:
+def _check_release_url(url: str, workers: int) -> list[Problem]:
     """Fetch the release at *url* aside, the files that its SHA256SUMS lists and no others, and judge that."""
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
         folder = Path(scratch)
@@ -111,7 +115,7 @@ def _check_release_url(url: str) -> list[Problem]:
         names, problems = release.listed(folder)
         for name in names if not problems else ():
             _fetch(f"{url}/{name}", folder / PurePosixPath(name))
-        return problems or verify(folder)
+        return problems or verify(folder, workers)
 
 
 def _fetch(url: str, path: Path) -> None:

@@ -5,7 +5,6 @@ Exit code 0: fine. 1: problems were found. 2: the work could not be done.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,15 +52,26 @@ def build(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where the release goes. [default: DATASET_DIR/release]")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes that share the work.", show_default="the cores"),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="URL", help="Let a Dask cluster share the work: tcp://host:8786."),
+    ] = None,
 ) -> None:
     """Build the release of a dataset.
 
-    The release appears whole or not at all; with problems in the input, the one that is there stays as it was.
+    The release appears whole or not at all; with problems in the input, the one that is there stays as it was. It does
+    not depend on who shares the work.
     """
     with _boundary(), _progress() as tell:
         from broadsheet.build import build as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
 
-        built = run(dataset, out, tell)
+        built = run(dataset, out, tell, _processes(workers), scheduler)
+    if built.warnings:
+        _print(built.warnings)
     rows = ", ".join(f"{n} {table}" for table, n in built.rows.items())
     typer.echo(f"{built.place}: version {built.version}, {rows}\ndata digest {built.digest}")
 
@@ -104,7 +114,7 @@ def check(
 
         collected = _Collector(max_problems)
         try:
-            for problem in run(paths, schema, array_of_rows=rows, workers=workers or _cores(), tell=tell):
+            for problem in run(paths, schema, array_of_rows=rows, workers=_processes(workers), tell=tell):
                 collected.add(problem)
             code = 1 if collected.errors else 0
         except CannotRun as error:
@@ -118,6 +128,8 @@ def check(
 
 def main() -> None:
     """Run the command line; the entry point of the console script."""
+    global _is_own_process  # noqa: PLW0603 - a process has one state, and this is about it
+    _is_own_process = True
     app()
 
 
@@ -138,9 +150,16 @@ def _boundary() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def _cores() -> int:
-    """Give how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_is_own_process = False
+
+
+def _processes(workers: int | None) -> int:
+    """Give how many *workers* are meant, by default the cores; see to it that they start fast."""
+    from broadsheet import spread  # noqa: PLC0415 - it imports what --help can do without
+
+    if _is_own_process:
+        spread.fork_once()
+    return workers or spread.cores()
 
 
 class _Collector:

@@ -6,40 +6,25 @@ all rows, at the end.
 
 from __future__ import annotations
 
-import codecs
-import datetime
-import decimal
-import hashlib
-import io
-import math
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_all_start_methods, get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ahocorasick_rs
 import numpy as np
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
-from broadsheet import contract, jsonl, reading
-from broadsheet.contract import Judge, Row, Schema
-from broadsheet.jsonl import MAX_DEPTH, Rejected
+from broadsheet import contract, jsonl, reading, rules, spread
+from broadsheet.contract import Judge, Row, Schema, Violation
+from broadsheet.jsonl import MAX_DEPTH
 from broadsheet.problems import Problem, cannot_run
 from broadsheet.reading import Line
+from broadsheet.rows import Rows, document, json_lines, parquet
 
-#: The longest JSON document, and the number of rows of a Parquet file that are held at once.
-MAX_DOCUMENT = 64 << 20
-PARQUET_ROWS = 16
-#: A table that is larger than this, and this many times its file's size, is no data that somebody meant to publish.
-PARQUET_BOMB_SIZE = 256 << 20
-PARQUET_BOMB_RATIO = 1000
 #: From what size on several processes share a file, and how many bytes of it one judges at once.
 LARGE = 16 << 20
 PART = 4 << 20
@@ -47,15 +32,6 @@ PART = 4 << 20
 QUOTED_ROWS = 50_000
 #: A split's name in a file's name, as the hub finds it.
 _SPLIT = re.compile(r"(?:^|[\W_])(train|test|validation|valid|dev)(?=[\W_]|$)", re.IGNORECASE)
-# U+0000, and the bidirectional controls U+202A..202E and U+2066..2069: as bytes of UTF-8, and escaped. A line is
-# searched for the starts of them all at once; few lines have one, and only those are looked at closely.
-_SUSPECTS = ahocorasick_rs.BytesAhoCorasick(
-    [chr(point).encode() for point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
-    + [rb"\u0000", rb"\u202", rb"\u206"],
-    matchkind=ahocorasick_rs.MatchKind.LeftmostFirst,
-)
-_CONTROLS = re.compile(rb"\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")
-_ESCAPED_CONTROLS = re.compile(rb"\\u20(?:2[a-eA-E]|6[6-9])")
 
 
 def print_nothing(_: str) -> None:
@@ -84,16 +60,16 @@ class Gate:
         judged = _Judged(self, path)
         match reading.suffix(path):
             case ".parquet":
-                rows = _parquet_rows(path, judged.check_columns)
+                rows = parquet(path, judged.check_columns)
             case ".json":
-                rows = _document_rows(path, array_of_rows=array_of_rows)
+                rows = document(path, array_of_rows=array_of_rows)
             case ".jsonl" | ".ndjson" if self.workers > 1 and _is_large(path):
                 yield from self._check_in_parts(path)
                 return
             case ".jsonl" | ".ndjson":
-                rows = _line_rows(reading.lines(path), path)
+                rows = json_lines(reading.lines(path), path)
             case _ if path == "-":
-                rows = _line_rows(reading.lines(path), path)
+                rows = json_lines(reading.lines(path), path)
             case ending:
                 raise cannot_run("BS604", path, f"what it holds can't be told by its ending '{ending}'")
         yield from judged.run(rows)
@@ -124,21 +100,15 @@ class Gate:
             self.files.setdefault(by, []).append(path)
         contract.judge(schema)  # forked processes find it made
         size = Path(path).stat().st_size
-        starts = range(0, size, PART)
         lines = 0
-        # Forked processes have all that is imported; nothing here has started a thread before.
-        context = get_context("fork") if "fork" in get_all_start_methods() else None
-        with ProcessPoolExecutor(self.workers, context) as pool:
-            calls = [pool.submit(_judge_part, path, start, min(start + PART, size), by) for start in starts]
-            try:
-                for call in calls:
-                    part = call.result()
-                    yield from (replace(found, line=found.line and found.line + lines) for found in part.problems)
-                    self._take(part.gate, lines)
-                    lines += part.lines
-                    self.tell(f"{path}: {self.rows:,} rows")
-            finally:
-                pool.shutdown(cancel_futures=True)
+        judge = partial(_judge_part, path, by)
+        parts = [(start, min(start + PART, size)) for start in range(0, size, PART)]
+        with spread.executor(self.workers) as pool:
+            for part in spread.results(pool, judge, parts):
+                yield from (replace(found, line=found.line and found.line + lines) for found in part.problems)
+                self._take(part.gate, lines)
+                lines += part.lines
+                self.tell(f"{path}: {self.rows:,} rows")
 
     def _take(self, other: Gate, lines: int) -> None:
         """Take over what another gate has seen in a stretch of a file that starts after *lines*."""
@@ -157,25 +127,25 @@ class _Part(NamedTuple):
     lines: int
 
 
-def _judge_part(path: str, start: int, end: int, by: Schema | str) -> _Part:
-    """Judge the lines of *path* that start in the bytes *start* to *end* *by* a schema, or a table's contract."""
+def _judge_part(path: str, by: Schema | str, part: tuple[int, int]) -> _Part:
+    """Judge the lines of *path* that start in a *part* of its bytes *by* a schema, or a table's contract."""
     gate = Gate(schema=contract.table_schema(by) if isinstance(by, str) else by)
     count = 0
 
     def counted() -> Iterator[Line]:
         nonlocal count
-        for line in reading.lines(path, start, end):
+        for line in reading.lines(path, *part):
             count = line.number
             yield line
 
-    problems = list(_Judged(gate, path).run(_line_rows(counted(), path)))
+    problems = list(_Judged(gate, path).run(json_lines(counted(), path)))
     gate.schema = None
     return _Part(problems, gate, count)
 
 
 def _schema_told_by_first_row(path: str) -> Schema:
     """Give the contract that the first row of *path* that can be read tells."""
-    for found in _line_rows(reading.lines(path), path):
+    for found in json_lines(reading.lines(path), path):
         if not isinstance(found, Problem):
             return _schema_told_by(found[1], path)
     return _schema_told_by(None, path)
@@ -224,11 +194,11 @@ def _good_rows(path: str, table: str) -> Iterator[tuple[int, Row]]:
     accepts = contract.judge(contract.table_schema(table)).accepts
     match reading.suffix(path):
         case ".parquet":
-            rows = _parquet_rows(path, lambda _: [])
+            rows = parquet(path, lambda _: [])
         case ".json":
-            rows = _document_rows(path, array_of_rows=True)
+            rows = document(path, array_of_rows=True)
         case _:
-            rows = _line_rows(reading.lines(path), path)
+            rows = json_lines(reading.lines(path), path)
     for found in rows:
         if not isinstance(found, Problem) and accepts(found[1]):
             yield found
@@ -302,8 +272,14 @@ class Seen:
         return Place(self._paths[self._file[index]], self._line[index])
 
 
-#: A row, or what is wrong in its place, with its line.
-_Rows = Iterator[tuple[int, Any] | Problem]
+def _no_rules(_: Row) -> Sequence[Violation]:
+    return ()
+
+
+#: What is judged beyond the schema, by the `$id` of a contract.
+_RULES: Mapping[str, Callable[[Row], Iterable[Violation]]] = {
+    contract.package_schema(contract.TABLES["articles"])["$id"]: rules.of_text
+}
 
 
 class _Judged:
@@ -311,7 +287,7 @@ class _Judged:
 
     def __init__(self, gate: Gate, path: str) -> None:
         self._gate, self._path = gate, path
-        self._row_rules: Callable[[Row], Sequence[str]] = _no_rules
+        self._row_rules: Callable[[Row], Iterable[Violation]] = _no_rules
         self._judge: Judge | None = None
         self._noted: list[tuple[Sequence[str], Seen]] = []
         self._texts: Seen | None = None
@@ -319,7 +295,7 @@ class _Judged:
         if gate.schema is not None:
             self._use(gate.schema)
 
-    def run(self, rows: _Rows) -> Iterator[Problem]:
+    def run(self, rows: Rows) -> Iterator[Problem]:
         """Give the problems of *rows*."""
         count, accepts = 0, None
         for found in rows:
@@ -352,8 +328,7 @@ class _Judged:
             seen.add(key, self._path, line)
         if self._texts is not None and value["duplicate_of"] is None:
             self._texts.add(value["text_sha256"], self._path, line)
-        broken = (message.partition(" ") for message in self._row_rules(value))
-        return [Problem(code, self._path, text, line=line) for code, _, text in broken]
+        return [Problem(found.code, self._path, found.message, line=line) for found in self._row_rules(value)]
 
     def check_columns(self, columns: pa.Schema) -> list[Problem]:
         """Give what is wrong with the *columns* of a Parquet file: missing, not in the contract, of another type."""
@@ -381,197 +356,3 @@ class _Judged:
         for foreign in schema.get("x-foreign-keys", ()):
             self._noted.append((foreign["columns"], self._gate.references.setdefault(foreign["table"], Seen())))
         return self._judge
-
-
-def _no_rules(_: Row) -> Sequence[str]:
-    return ()
-
-
-def _article_rules(row: Row) -> list[str]:
-    """Judge what an article's row says of its own text: its digest, its length, the quotes that lie in it."""
-    text: str = row["text"]
-    broken = []
-    if row["n_chars"] != len(text):
-        broken.append(f"BS507 n_chars is {row['n_chars']}, but the text has {len(text)} characters")
-    if row["text_sha256"] != hashlib.sha256(text.encode()).hexdigest():
-        broken.append("BS507 text_sha256 is not the text's")
-    for claim in row["provenance"]["claims"]:
-        for quote in claim["evidence"]:
-            if quote["source"] == "text" and text[quote["start"] : quote["end"]] != quote["exact"]:
-                there = text[quote["start"] : quote["end"]]
-                broken.append(f"BS401 text[{quote['start']}:{quote['end']}] is {there!r}, not {quote['exact']!r}")
-    return broken
-
-
-#: What is judged beyond the schema, by the `$id` of a contract.
-_RULES: Mapping[str, Callable[[Row], Sequence[str]]] = {
-    contract.package_schema(contract.TABLES["articles"])["$id"]: _article_rules
-}
-
-
-def _line_rows(lines: Iterator[Line], path: str) -> _Rows:
-    """Give the rows of the *lines* of a JSON Lines file.
-
-    This loop and that of `_Judged.run` are what a check of millions of rows is made of: a line that is as it should be
-    passes few steps here, and whatever is not goes elsewhere.
-    """
-    suspects, loads = _SUSPECTS.find_matches_as_indexes, jsonl.loads
-    empty = number = 0
-    for line in lines:
-        data, number, offset, cut = line
-        if data.isspace():
-            empty += 1
-            continue
-        if empty:
-            yield _empty_lines(path, number, empty)
-            empty = 0
-        if offset == 0 or cut:
-            yield from _special_line(line, path)
-            continue
-        if suspects(data):
-            yield from _controls(data, path, number)
-        try:
-            yield number, loads(data)
-        except (Rejected, UnicodeDecodeError) as error:
-            yield _unreadable(error, line, path)
-    if empty:
-        yield _empty_lines(path, number + 1, empty)
-
-
-def _special_line(line: Line, path: str) -> _Rows:
-    """Give the row of a file's first line, which may start with what is no row, or the problem of one that is cut."""
-    data, number, _, cut = line
-    if cut:
-        yield Problem("BS111", path, f"the line is longer than {reading.MAX_LINE >> 20} MiB", line=number)
-        return
-    if found := _preamble(data, path):
-        yield found
-        if found.severity == "error":
-            return
-        data = data[len(codecs.BOM_UTF8) :]
-    yield from _controls(data, path, number)
-    try:
-        yield number, jsonl.loads(data)
-    except (Rejected, UnicodeDecodeError) as error:
-        yield _unreadable(error, line, path)
-
-
-def _unreadable(error: Rejected | UnicodeDecodeError, line: Line, path: str) -> Problem:
-    if isinstance(error, Rejected):
-        return Problem(error.code, path, str(error), line=line.number)
-    return jsonl.not_utf8(line.data, error, path, line.number, line.offset)
-
-
-def _empty_lines(path: str, after: int, count: int) -> Problem:
-    """Warn of *count* empty lines in a row, the last of them right before line *after*."""
-    message = "the line is empty" if count == 1 else f"{count:,} lines from here on are empty"
-    return Problem("BS118", path, message, line=after - count, severity="warning")
-
-
-def _controls(line: bytes, path: str, number: int) -> Iterator[Problem]:
-    if re.search(rb"\\u0000", line) and "\0" in str(_or_none(line)):
-        yield Problem("BS109", path, "a string holds U+0000", line=number)
-    if _CONTROLS.search(line) or _ESCAPED_CONTROLS.search(line):
-        yield Problem("BS110", path, "a text holds bidirectional control characters", line=number, severity="warning")
-
-
-def _or_none(line: bytes) -> Any:
-    try:
-        return orjson.dumps(orjson.loads(line)).decode().replace("\\u0000", "\0")
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _preamble(data: bytes, path: str) -> Problem | None:
-    """Give the problem of what a file starts with, if it is one: a byte order mark, or a pointer of Git LFS."""
-    if data.startswith(codecs.BOM_UTF8):
-        return Problem("BS116", path, "the file starts with a byte order mark; it was skipped", severity="warning")
-    return lfs_pointer(data, path)
-
-
-def lfs_pointer(data: bytes, path: str) -> Problem | None:
-    """Give the problem that *data* is a pointer of Git LFS, if it is."""
-    if not data.startswith(reading.LFS_POINTER):
-        return None
-    return Problem("BS115", path, "the file is a pointer of Git LFS, not the data", hint="Run `git lfs pull`.")
-
-
-def _document_rows(path: str, *, array_of_rows: bool) -> _Rows:
-    """Give a JSON document, as one row or as the rows of its array; rows are counted from 1, as lines are."""
-    data = reading.whole(path, MAX_DOCUMENT)
-    if found := _preamble(data, path):
-        yield found
-        if found.severity == "error":
-            return
-        data = data[len(codecs.BOM_UTF8) :]
-    yield from _controls(data, path, 1)
-    try:
-        value = jsonl.loads(data)
-        if jsonl.depth(value) > MAX_DEPTH:
-            raise jsonl.too_deep()
-    except UnicodeDecodeError as error:
-        yield jsonl.not_utf8(data, error, path, data.count(b"\n", 0, error.start) + 1, 0)
-        return
-    except Rejected as error:
-        yield Problem(error.code, path, str(error), line=1)
-        return
-    if not array_of_rows:
-        yield 1, value
-    elif isinstance(value, list):
-        yield from enumerate(value, start=1)
-    else:
-        yield Problem("BS204", path, "with --rows, the document must be an array of rows", line=1)
-
-
-def _parquet_rows(path: str, check_columns: Callable[[pa.Schema], list[Problem]]) -> _Rows:
-    """Give the rows of a Parquet file, few at a time."""
-    with reading.opened(path) as stream:
-        source = stream if stream.seekable() else io.BytesIO(stream.read())
-        if found := lfs_pointer(source.read(len(reading.LFS_POINTER)), path):
-            yield found
-            return
-        size = source.seek(0, io.SEEK_END)
-        try:
-            file = pq.ParquetFile(source, page_checksum_verification=True)
-            if problems := check_columns(file.schema_arrow):
-                yield from problems
-                return
-            yield from _batch_rows(file, path, size)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            yield Problem("BS504", path, f"it cannot be read: {error}")
-
-
-def _batch_rows(file: pq.ParquetFile, path: str, size: int) -> _Rows:
-    number = expanded = 0
-    for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-        expanded += batch.nbytes
-        if expanded > PARQUET_BOMB_SIZE and expanded > PARQUET_BOMB_RATIO * size:
-            yield Problem("BS114", path, f"{size:,} bytes grew to more than {expanded:,}", line=number + 1)
-            return
-        for row in batch.to_pylist():
-            number += 1
-            try:
-                yield number, _as_json(row)
-            except Rejected as error:
-                yield Problem(error.code, path, str(error), line=number)
-
-
-def _as_json(value: Any) -> Any:
-    """Give what pyarrow gives for a value as JSON has it: dates and times in ISO 8601, decimals as numbers."""
-    match value:
-        case None | str() | bool() | int():
-            return value
-        case dict():
-            return {key: _as_json(item) for key, item in value.items()}
-        case list():
-            return [_as_json(item) for item in value]
-        case float():
-            if not math.isfinite(value):
-                raise Rejected("BS107", f"the row is no JSON value: {value} is not JSON")
-            return value
-        case datetime.date() | datetime.time():
-            return value.isoformat()
-        case decimal.Decimal():
-            return float(value)
-        case _:
-            raise Rejected("BS107", f"the row is no JSON value: it holds {type(value).__name__}")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
+import ahocorasick_rs
 import orjson
 
 from broadsheet.problems import Problem
@@ -48,6 +49,25 @@ def loads(line: bytes) -> Any:
     if orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE) != line and _may_repeat_a_key(line.strip(), value):
         _decode_strictly(line)
     return value
+
+
+def loads_canonical(line: bytes) -> tuple[Any, bytes]:
+    """Give the one JSON value of *line*, as `loads` does, and its canonical form; integers written as floats are made
+    integers (JSON Schema takes 2.0 for one, and RFC 8785 writes it as 2).
+    """  # noqa: D205 - one sentence, which does not fit on a line
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise _explained(line, str(error)) from None
+    form = canonical(value)
+    has_floats = _FLOATS.find_matches_as_indexes(form)
+    # Nothing but a float is ever longer in canonical form, and a key that was lost makes it shorter.
+    if (has_floats or len(form) + line.endswith(b"\n") != len(line)) and _may_repeat_a_key(line.strip(), value):
+        _decode_strictly(line)
+    if has_floats:
+        value = _with_integers(value)
+        form = canonical(value)
+    return value, form
 
 
 def depth(value: Any) -> int:
@@ -126,6 +146,25 @@ def _may_repeat_a_key(line: bytes, value: Any) -> bool:
     return _HIDES_A_KEY.search(line) is not None or line.count(b'":') != again.count(b'":')
 
 
+def _with_integers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _with_integers(item) for key, item in value.items()}
+        case list():
+            return [_with_integers(item) for item in value]
+        case float() if value.is_integer() and abs(value) < 2**63:
+            return int(value)
+        case _:
+            return value
+
+
+# What is in orjson's form of a float that is an integer, or that was shorter than its form; in a string, the same is
+# looked at in vain.
+_FLOATS = ahocorasick_rs.BytesAhoCorasick(
+    [*(b".0" + mark for mark in (b",", b"}", b"]")), *(b"e+%d" % digit for digit in range(1, 10))]
+    + [mark + b"0.00" for mark in (b":", b",", b"[", b"-")],
+    matchkind=ahocorasick_rs.MatchKind.LeftmostFirst,
+)
 _HIDES_A_KEY = re.compile(rb'\\u00(?:22|3[aA])|"[ \t\r\n]+:')
 
 

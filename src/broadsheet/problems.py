@@ -122,6 +122,11 @@ CODES: dict[str, Code] = {
         "A line is empty. A warning: it is skipped, and counts as a line.",
         "Remove it; some readers take it for the end, or for an error.",
     ),
+    "BS119": Code(
+        "no-rows",
+        "The input of a dataset has no rows at all.",
+        "Look at the files the recipe names: they are empty, or have only empty lines.",
+    ),
     # 2: rows against the contract
     "BS201": Code(
         "missing-field",
@@ -316,6 +321,11 @@ CODES: dict[str, Code] = {
         "unreachable",
         "A URL cannot be fetched.",
         "Check the address and the connection.",
+    ),
+    "BS606": Code(
+        "worker-died",
+        "A process that did part of the work died, or the cluster that was named does not answer.",
+        "Mostly the disk or the memory was full: make room, or take fewer --workers. Nothing was changed.",
     ),
 }
 

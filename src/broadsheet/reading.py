@@ -52,6 +52,11 @@ def is_url(path: str) -> bool:
     return path.startswith(("http://", "https://"))
 
 
+def is_seekable(path: str) -> bool:
+    """Tell whether any stretch of *path* can be read without reading what comes before: plain, and no web server's."""
+    return not is_url(path) and Path(path).suffix not in COMPRESSIONS
+
+
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
     """Give *path* as a buffered binary stream, decompressed; raise `InvalidData` or `CannotRun` where it can't be."""
@@ -111,9 +116,24 @@ def _raw(path: str) -> Iterator[Any]:
     elif is_url(path):
         with fetched(path) as response:
             yield response
+    elif "://" in path:
+        with _remote(path) as file:
+            yield file
     else:
         with Path(path).open("rb", buffering=BLOCK) as file:
             yield file
+
+
+@contextmanager
+def _remote(url: str) -> Iterator[Any]:
+    # Only who names such a URL pays for the import.
+    import fsspec  # noqa: PLC0415
+
+    try:
+        with fsspec.open(url, "rb") as file:
+            yield file
+    except (OSError, ImportError, ValueError) as error:
+        raise cannot_run("BS605", url, f"it cannot be read: {error}") from None
 
 
 @contextmanager

@@ -65,6 +65,9 @@ class Recipe:
     maintenance: Mapping[str, str]
     datasheet_copies: Sequence[Path]
     offset_unit: str
+    articles: Mapping[str, Any] | None = None
+    paragraphs: Mapping[str, Any] | None = None
+    stances: Mapping[str, Any] | None = None
 
     @property
     def release(self) -> Path:

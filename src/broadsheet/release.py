@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -20,14 +20,21 @@ DATASHEET = "DATASHEET.md"
 CODEBOOK = "CODEBOOK.md"
 
 
-def parquet_path(table: str) -> str:
-    """Where *table*'s Parquet file lies in a release; the name is the hub's for the only shard of a split."""
-    return f"data/{table}/train-00000-of-00001.parquet"
+def parquet_path(table: str, split: str = "train", number: int = 0, total: int = 1) -> str:
+    """Where shard *number* of *total* of *table*'s *split* lies in a release; the names are those the hub knows."""
+    return f"data/{table}/{split}-{number:05d}-of-{total:05d}.parquet"
 
 
-def jsonl_path(table: str) -> str:
-    """Where *table*'s JSON Lines file lies in a release."""
-    return f"jsonl/{table}.jsonl"
+def parquet_pattern(table: str, split: str, total: int) -> str:
+    """Give what matches all *total* shards of *table*'s *split*, and none of another number of them."""
+    return parquet_path(table, split) if total == 1 else f"data/{table}/{split}-*-of-{total:05d}.parquet"
+
+
+def jsonl_path(table: str, split: str = "train", number: int = 0, total: int = 1) -> str:
+    """Where the same rows lie as JSON Lines; a table that is one shard of the split `train` is one file of its name."""
+    if (split, total) == ("train", 1):
+        return f"jsonl/{table}.jsonl"
+    return f"jsonl/{table}/{split}-{number:05d}-of-{total:05d}.jsonl"
 
 
 def schema_path(name: str) -> str:
@@ -60,9 +67,21 @@ def write(folder: Path, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def write_checksums(folder: Path) -> None:
-    """Write SHA256SUMS: a line for each file of the release, as coreutils' ``sha256sum -c`` reads it."""
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in _files(folder)]
+def remove(folder: Path, name: str) -> None:
+    """Remove the file *name* of the release in *folder*, and the folder it was in if that is empty now."""
+    path = folder / name
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
+
+
+def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Write SHA256SUMS: a line for each file of the release, as coreutils' ``sha256sum -c`` reads it.
+
+    *known* digests, of files that were hashed as they were written, are taken as they are.
+    """
+    known = known or {}
+    lines = [f"{known.get(name) or _sha256(folder / name)}  {name}\n" for name in _files(folder)]
     write(folder, CHECKSUMS, "".join(lines).encode())
 
 
@@ -119,8 +138,9 @@ def compare(expected: Path, found: Path) -> list[Problem]:
             problems.append(Problem("BS510", name, "the inputs build this file, but the release lacks it", hint=hint))
         elif not built.is_file():
             problems.append(Problem("BS510", name, "the inputs do not build this file", hint=hint))
-        elif (old := kept.read_bytes()) != (new := built.read_bytes()):
-            line = _first_difference(old, new) if name != CHECKSUMS and not name.endswith(".parquet") else None
+        elif _sha256(kept) != _sha256(built):
+            is_text = name != CHECKSUMS and not name.endswith(".parquet")
+            line = _first_difference(kept.read_bytes(), built.read_bytes()) if is_text else None
             problems.append(Problem("BS510", name, "it is not what the inputs build", line=line, hint=hint))
     return problems
 

@@ -1,20 +1,26 @@
-"""The figures: takes the rows of the tables, gives every number that the documents print."""
+"""The figures: takes a catalogue and the tallies of all shards, gives every number that the documents print."""
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from broadsheet import contract
-from broadsheet.annotations import is_firm
-from broadsheet.contract import Row
-from broadsheet.tables import Tables
+from broadsheet.catalogue import Catalogue
+from broadsheet.rules import Record, is_firm
 
 LABELS = ("favor", "against", "neutral", "not_addressed", "unclear")
 BASES = ("stated", "inferred", "external", "unknown")
+INTENSITIES = (-2, -1, 0, 1, 2, None)
+#: Columns whose value comes from a claim.
+FLAT = ("title", "publisher", "author", "published", "genre")
+#: How many values of a column are told one by one; what they have in common is told of the others.
+TOLD = 40
 
 
 class Count(NamedTuple):
@@ -22,6 +28,14 @@ class Count(NamedTuple):
 
     value: Any
     n: int
+
+
+class Further(int):
+    """How many further values a column has, beside those that are told one by one."""
+
+    def __str__(self) -> str:
+        """Say it as a table's cell does."""
+        return f"({int(self):,} further values)"
 
 
 class Spread(NamedTuple):
@@ -64,6 +78,7 @@ class Summary:
     """All figures of a dataset."""
 
     rows: Mapping[str, int]
+    rows_by_split: Mapping[str, Mapping[str, int]]
     chars: Spread
     words: Spread
     paragraphs: Spread
@@ -98,134 +113,244 @@ class Summary:
     n_passes: int
 
 
-def summarize(tables: Tables) -> Summary:
-    """Give the figures of *tables*."""
-    articles, paragraphs, stances = tables["articles"], tables["paragraphs"], tables["stances"]
-    claims = [claim for article in articles for claim in article["provenance"]["claims"]]
-    gold = [row for row in stances if row["is_gold"]]
-    publisher_of = {article["id"]: article["publisher"] for article in articles}
-    quoted = [(article["id"], c["evidence"]) for article in articles for c in article["provenance"]["claims"]]
-    quoted += [(row["article_id"], row["evidence"]) for row in stances]
-    out = [row for row in paragraphs if row["start"] is None]
-    references = [reference for article in articles for reference in article["references"]]
-    labels = [row for row in stances if not row["is_gold"]]
-    targets = list(dict.fromkeys(row["target_id"] for row in stances))
+@dataclass
+class Tally:
+    """What is counted while rows pass by, and summed up over shards: few counters, however many rows there are."""
+
+    bases: Counter[tuple[str, str]] = field(default_factory=Counter)
+    flat_bases: Counter[tuple[str, str]] = field(default_factory=Counter)
+    lines: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    chars: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Count *records*."""
+        articles = [record.article.value for record in records]
+        claims = [article["provenance"]["claims"] for article in articles]
+        self.bases.update([(claim["field"], claim["basis"]) for own in claims for claim in own])
+        for own in claims:
+            firm = {claim["field"]: claim["basis"] for claim in own if is_firm(claim)}
+            self.flat_bases.update([(column, firm.get(column, "unknown")) for column in FLAT])
+        references = [reference for article in articles for reference in article["references"]]
+        stances = [row.value for record in records for row in record.stances]
+        quotes = [
+            (article["id"], quote["source"], quote["start"], quote["end"])
+            for article, own in zip(articles, claims, strict=True)
+            for claim in own
+            for quote in claim["evidence"]
+        ]
+        quotes += [
+            (row["article_id"], quote["source"], quote["start"], quote["end"])
+            for row in stances
+            for quote in row["evidence"]
+        ]
+        self.counts.update(
+            {
+                "quotes": len(quotes),
+                "distinct_quotes": len(set(quotes)),
+                "references": len(references),
+                "reference_urls": sum(reference["url"] is not None for reference in references),
+                "titled": sum(article["title"] is not None for article in articles),
+                "excerpted": sum(article["provenance"]["excerpted"] is True for article in articles),
+                "duplicates": sum(article["duplicate_of"] is not None for article in articles),
+                "withheld": sum(article["status"] == "withheld" for article in articles),
+            }
+        )
+        self._add_lines([row.value for record in records for row in record.paragraphs])
+
+    def _add_lines(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        for line in lines:
+            kind = (line["role"], line["start"] is not None)
+            self.lines[kind] += 1
+            self.chars[kind] += len(line["text"])
+        # Lines that stand word for word earlier in the same article, references apart.
+        own = [(line["article_id"], line["text"]) for line in lines if not line["role"].startswith("reference")]
+        self.counts["repeated_lines"] += len(own) - len(set(own))
+
+    def merge(self, other: Tally) -> None:
+        """Take over what *other* has counted."""
+        for name in ("bases", "flat_bases", "lines", "chars", "counts"):
+            getattr(self, name).update(getattr(other, name))
+
+
+def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Summary:
+    """Give the figures of a dataset whose rows are entered in *catalogue* and counted in *tally*.
+
+    *targets* are those of the recipe, in its order.
+    """
+    query = catalogue.query
+    tables = catalogue.tables
+    has_labels = "stances" in tables
+    out = {role: (n, tally.chars[role, False]) for (role, inside), n in tally.lines.items() if not inside}
+    by_split = {table: dict(query(f"SELECT split, count(*) FROM {table} GROUP BY 1 ORDER BY 1")) for table in tables}
     return Summary(
-        rows={table: len(rows) for table, rows in tables.items()},
-        chars=_spread(article["n_chars"] for article in articles),
-        words=_spread(article["n_words"] for article in articles),
-        paragraphs=_spread(article["n_paragraphs"] for article in articles),
-        by_publisher=_counts(article["publisher"] for article in articles),
-        by_author=_counts(article["author"] for article in articles),
-        by_genre=_counts(article["genre"] for article in articles),
-        by_date=_counts(_date(article) for article in articles),
-        by_precision=_counts(article["published_precision"] for article in articles),
-        by_language=_counts(article["language"] for article in articles),
-        by_rights=_counts(article["rights"]["statement"] for article in articles),
-        by_basis=_cross(((claim["field"], claim["basis"]) for claim in claims), BASES),
-        flat_by_basis={
-            column: _flat_basis(articles, column) for column in ("title", "publisher", "author", "published", "genre")
-        },
-        n_unknown_publisher=sum(article["publisher"] is None for article in articles),
-        n_claims=len(claims),
-        n_quotes=sum(len(quotes) for _, quotes in quoted),
-        n_distinct_quotes=len({(article, q["source"], q["start"], q["end"]) for article, qs in quoted for q in qs}),
-        stance_by_target=_cross(((row["target_id"], row["stance"]) for row in gold), LABELS),
-        intensity_by_target=_cross(((row["target_id"], row["intensity"]) for row in gold), (-2, -1, 0, 1, 2, None)),
+        rows={table: sum(by_split.get(table, {}).values()) for table in contract.TABLES},
+        rows_by_split=by_split,
+        chars=_spread(catalogue, "n_chars"),
+        words=_spread(catalogue, "n_words"),
+        paragraphs=_spread(catalogue, "n_paragraphs"),
+        by_publisher=_counts(catalogue, "publisher"),
+        by_author=_counts(catalogue, "author"),
+        by_genre=_counts(catalogue, "genre"),
+        by_date=_counts(catalogue, _DATE),
+        by_precision=_counts(catalogue, "published_precision"),
+        by_language=_counts(catalogue, "language"),
+        by_rights=_counts(catalogue, "statement"),
+        by_basis={field: {b: tally.bases[field, b] for b in BASES} for field in _fields() if _any(tally.bases, field)},
+        flat_by_basis={column: {basis: tally.flat_bases[column, basis] for basis in BASES} for column in FLAT},
+        n_unknown_publisher=query("SELECT count(*) FROM articles WHERE publisher IS NULL")[0][0],
+        n_claims=sum(tally.bases.values()),
+        n_quotes=tally.counts["quotes"],
+        n_distinct_quotes=tally.counts["distinct_quotes"],
+        stance_by_target=_in_order(_gold(catalogue, "target_id", "stance", LABELS), targets),
+        intensity_by_target=_in_order(_gold(catalogue, "target_id", "intensity", INTENSITIES), targets),
         stance_by_publisher={
-            target: _cross(
-                ((publisher_of[row["article_id"]], row["stance"]) for row in gold if row["target_id"] == target), LABELS
-            )
-            for target in targets
+            target: table for target in targets if (table := _gold(catalogue, "publisher", "stance", LABELS, target))
         },
-        aggregation=_counts(row["aggregation"] for row in gold),
-        consensus_kinds=sorted({row["annotator_kind"] for row in gold if row["aggregation"] == "unanimous"}),
-        left_out=[
-            LeftOut(role, len(own), sum(len(row["text"]) for row in own))
-            for role in contract.table_schema("paragraphs")["properties"]["role"]["enum"]
-            if (own := [row for row in out if row["role"] == role])
-        ],
-        left_out_share=sum(len(row["text"]) for row in out) / max(1, sum(len(row["text"]) for row in paragraphs)),
-        n_source_lines=len(paragraphs),
-        n_titled=sum(article["title"] is not None for article in articles),
-        n_excerpted=sum(article["provenance"]["excerpted"] is True for article in articles),
-        n_references=len(references),
-        n_reference_urls=sum(reference["url"] is not None for reference in references),
-        n_duplicates=sum(article["duplicate_of"] is not None for article in articles),
-        n_repeated_lines=_repeated(paragraphs),
-        agreement=[*(_agreement(labels, target) for target in targets), _agreement(labels, None)] if labels else [],
-        n_passes=len({row["annotator_id"] for row in labels}),
+        aggregation=_counts(catalogue, "aggregation", "stances WHERE is_gold") if has_labels else [],
+        consensus_kinds=[
+            kind
+            for (kind,) in query(
+                "SELECT DISTINCT annotator_kind FROM stances WHERE is_gold AND aggregation = 'unanimous' ORDER BY 1"
+            )
+        ]
+        if has_labels
+        else [],
+        left_out=[LeftOut(role, *out[role]) for role in _roles() if role in out],
+        left_out_share=sum(n for _, n in out.values()) / max(1, sum(tally.chars.values())),
+        n_source_lines=sum(tally.lines.values()),
+        n_titled=tally.counts["titled"],
+        n_excerpted=tally.counts["excerpted"],
+        n_references=tally.counts["references"],
+        n_reference_urls=tally.counts["reference_urls"],
+        n_duplicates=tally.counts["duplicates"],
+        n_repeated_lines=tally.counts["repeated_lines"],
+        agreement=_agreements(catalogue, targets),
+        n_passes=query("SELECT count(DISTINCT annotator_id) FROM stances WHERE NOT is_gold")[0][0] if has_labels else 0,
     )
 
 
-def _spread(numbers: Iterable[int]) -> Spread:
-    values = sorted(numbers) or [0]
-    return Spread(values[0], statistics.median(values), values[-1], sum(values))
+# As much of an article's date as is known.
+_DATE = "left(published::VARCHAR, CASE published_precision WHEN 'day' THEN 10 WHEN 'month' THEN 7 ELSE 4 END)"
 
 
-def _counts(values: Iterable[Any]) -> list[Count]:
-    """Count *values*, the most frequent first, then by name, null last."""
-    counted = Counter(values).items()
-    return [Count(*item) for item in sorted(counted, key=lambda item: (item[0] is None, -item[1], str(item[0])))]
+def _spread(catalogue: Catalogue, column: str) -> Spread:
+    sql = f"SELECT min({column}), median({column}), max({column}), sum({column})::BIGINT FROM articles"
+    return Spread(*catalogue.query(sql)[0])
 
 
-def _cross(pairs: Iterable[tuple[Any, Any]], columns: Sequence[Any]) -> dict[Any, dict[Any, int]]:
-    """Count *pairs* as a table: a row for each first value, in order of appearance (null last), all *columns*."""
+def _counts(catalogue: Catalogue, column: str, of: str = "articles") -> list[Count]:
+    """Count the values of *column*, the most frequent first, then by name, null last; further ones together."""
+    sql = f"""
+        SELECT {column} AS value, count(*) AS n FROM {of}
+        GROUP BY 1 ORDER BY value IS NULL, n DESC, value LIMIT {TOLD + 1}
+    """
+    counts = [Count(*row) for row in catalogue.query(sql)]
+    if len(counts) <= TOLD:
+        return counts
+    ((distinct, total),) = catalogue.query(f"SELECT count(DISTINCT {column}), count({column}) FROM {of}")
+    ((nulls,),) = catalogue.query(f"SELECT count(*) FROM {of} WHERE {column} IS NULL")
+    told = [count for count in counts[:TOLD] if count.value is not None]
+    further = Count(Further(distinct - len(told)), total - sum(count.n for count in told))
+    return [*told, *([further] if further.n else []), *([Count(None, nulls)] if nulls else [])]
+
+
+def _gold(
+    catalogue: Catalogue, row: str, column: str, columns: Sequence[Any], target: str | None = None
+) -> dict[Any, dict[Any, int]]:
+    """Count the gold labels as a table of *row* by *column*, the most frequent row first, null last; all *columns*."""
+    if "stances" not in catalogue.tables:
+        return {}
+    where = "" if target is None else f"AND target_id = {_quoted(target)}"
+    sql = f"""
+        WITH counted AS (
+            SELECT {row} AS name, {column} AS value, count(*) AS n FROM stances WHERE is_gold {where} GROUP BY 1, 2),
+        told AS (
+            SELECT name, sum(n) AS total FROM counted GROUP BY 1 ORDER BY name IS NULL, total DESC, name LIMIT {TOLD})
+        SELECT counted.name, value, n FROM counted JOIN told ON counted.name IS NOT DISTINCT FROM told.name
+        ORDER BY counted.name IS NULL, total DESC, counted.name
+    """
     table: dict[Any, dict[Any, int]] = {}
-    for row, column in pairs:
-        table.setdefault(row, dict.fromkeys(columns, 0))[column] += 1
-    return dict(sorted(table.items(), key=lambda item: item[0] is None))
+    for name, value, n in catalogue.query(sql):
+        table.setdefault(name, dict.fromkeys(columns, 0))[value] = n
+    return table
 
 
-def _flat_basis(articles: Sequence[Row], column: str) -> dict[str, int]:
-    """Count the articles by the basis of the claim that *column*'s value comes from; `unknown` where it is null."""
-    counts = dict.fromkeys(BASES, 0)
-    for article in articles:
-        claims = [claim for claim in article["provenance"]["claims"] if claim["field"] == column]
-        firm = [claim["basis"] for claim in claims if is_firm(claim)]
-        counts[firm[0] if firm else "unknown"] += 1
-    return counts
+def _in_order(table: Mapping[Any, dict[Any, int]], names: Sequence[str]) -> dict[Any, dict[Any, int]]:
+    return {name: table[name] for name in [*names, *table] if name in table}
 
 
-def _date(article: Row) -> str | None:
-    """Give as much of an article's date as is known."""
-    length = {"day": 10, "month": 7, "year": 4, "unknown": 0}[article["published_precision"]]
-    return article["published"][:length] if article["published"] else None
+def _agreements(catalogue: Catalogue, targets: Sequence[str]) -> list[Agreement]:
+    if "stances" not in catalogue.tables:
+        return []
+    # Items with the same labels by the same annotators are one pattern: there are few, however many items there are.
+    sql = """
+        WITH items AS (
+            SELECT target_id, list((annotator_id, stance, intensity) ORDER BY annotator_id) AS labels
+            FROM stances WHERE NOT is_gold GROUP BY article_id, target_id)
+        SELECT target_id, labels, count(*) FROM items GROUP BY ALL ORDER BY ALL
+    """
+    patterns = [_Pattern(target, labels, n) for target, labels, n in catalogue.query(sql)]
+    if not patterns:
+        return []
+    return [
+        *(_agreement([p for p in patterns if p.target == target], target) for target in targets),
+        _agreement(patterns, None),
+    ]
 
 
-def _repeated(paragraphs: Sequence[Row]) -> int:
-    """Count the lines that stand word for word earlier in the same article, references apart."""
-    lines = [(row["article_id"], row["text"]) for row in paragraphs if not row["role"].startswith("reference")]
-    return len(lines) - len(set(lines))
+class _Pattern(NamedTuple):
+    """That *n* items of a *target* have these *labels*: annotator, stance and intensity."""
+
+    target: str
+    labels: Sequence[tuple[str, str, int | None]]
+    n: int
 
 
-def _agreement(labels: Sequence[Row], target: str | None) -> Agreement:
-    own = [row for row in labels if target in (None, row["target_id"])]
-    annotators = sorted({row["annotator_id"] for row in own})
-    items = sorted({(row["article_id"], row["target_id"]) for row in own})
-    given = {(row["annotator_id"], row["article_id"], row["target_id"]): row for row in own}
-    stance = [[given[annotator, *item]["stance"] for item in items] for annotator in annotators]
-    intensity = [[given[annotator, *item]["intensity"] for item in items] for annotator in annotators]
-    columns = list(zip(*intensity, strict=True))
-    paired = [column for column in columns if sum(value is not None for value in column) > 1]
+def _agreement(patterns: Sequence[_Pattern], target: str | None) -> Agreement:
+    stance = [([label for _, label, _ in p.labels], p.n) for p in patterns if len(p.labels) > 1]
+    intensity = [([value for _, _, value in p.labels if value is not None], p.n) for p in patterns]
+    paired = [(values, n) for values, n in intensity if len(values) > 1]
     return Agreement(
         target=target,
-        n=len(items),
-        agreed=sum(len(set(column)) == 1 for column in zip(*stance, strict=True)),
-        alpha=_alpha([[LABELS.index(label) for label in row] for row in stance], "nominal"),
-        n_intensity=len(paired),
-        agreed_intensity=sum(len(set(column)) == 1 for column in paired),
-        alpha_intensity=_alpha([list(row) for row in zip(*paired, strict=True)], "ordinal"),
+        n=sum(n for _, n in stance),
+        agreed=sum(n for labels, n in stance if len(set(labels)) == 1),
+        alpha=_alpha(stance, LABELS, "nominal"),
+        n_intensity=sum(n for _, n in paired),
+        agreed_intensity=sum(n for values, n in paired if len(set(values)) == 1),
+        alpha_intensity=_alpha(paired, (-2, -1, 0, 1, 2), "ordinal"),
     )
 
 
-def _alpha(ratings: Sequence[Sequence[int | None]], level: str) -> float | None:
-    """Give Krippendorff's alpha of *ratings* (annotators by items), or None where it is not defined."""
+def _alpha(items: Iterable[tuple[Sequence[Any], int]], values: Sequence[Any], level: str) -> float | None:
+    """Give Krippendorff's alpha of *items* (labels, and how many have them), or None where it is not defined."""
     # The library takes a moment to import, and only a build needs it.
     import krippendorff  # noqa: PLC0415
 
-    values = [value for row in ratings for value in row if value is not None]
-    if len(ratings) < 2 or len(ratings[0]) < 2 or len(set(values)) < 2:  # noqa: PLR2004 - two to agree or differ
+    items = list(items)
+    n_items = sum(n for _, n in items)
+    if n_items < 2 or len(set(chain.from_iterable(labels for labels, _ in items))) < 2:  # noqa: PLR2004 - to differ
         return None
-    data = [[float("nan") if value is None else float(value) for value in row] for row in ratings]
-    return float(krippendorff.alpha(reliability_data=data, level_of_measurement=level))
+    counts = np.array([[labels.count(value) for value in values] for labels, _ in items])
+    repeated = np.repeat(counts, [n for _, n in items], axis=0)
+    used = repeated.sum(axis=0) > 0
+    domain = np.array(values)[used] if level == "ordinal" else None
+    return float(krippendorff.alpha(value_counts=repeated[:, used], value_domain=domain, level_of_measurement=level))
+
+
+def _roles() -> list[str]:
+    roles: list[str] = contract.table_schema("paragraphs")["properties"]["role"]["enum"]
+    return roles
+
+
+def _fields() -> list[str]:
+    fields: list[str] = contract.table_schema("articles")["$defs"]["claim"]["properties"]["field"]["enum"]
+    return fields
+
+
+def _any(counter: Counter[tuple[str, str]], field: str) -> bool:
+    return any(counter[field, basis] for basis in BASES)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,66 +1,72 @@
 """Verification: takes a release's folder, judges it from its files alone, gives what is wrong.
 
-It trusts no builder: what can be computed from the rows is computed again here, from the rows.
+It trusts no builder: what can be computed from the rows is computed again here, from the rows. They are read from the
+JSON Lines, shard by shard, and the Parquet files must hold the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
-from broadsheet import contract, jsonl, release, tables
-from broadsheet.assemble import derive
-from broadsheet.contract import Row, Schema
+from broadsheet import contract, jsonl, reading, release, spread, tables
+from broadsheet.catalogue import Catalogue
+from broadsheet.contract import Judge, Schema
 from broadsheet.problems import Problem, cannot_run
-from broadsheet.tables import Tables
+from broadsheet.rows import PARQUET_BOMB_RATIO, PARQUET_BOMB_SIZE, PARQUET_ROWS, json_lines
+from broadsheet.rules import Given, Record, short
+from broadsheet.shards import MAX_ERRORS, Made, Part, Shard, pass_through
+
+_PARQUET_NAME = re.compile(r"data/([a-z]+)/([A-Za-z0-9_.]+)-(\d{5})-of-(\d{5})\.parquet")
 
 
-def verify(folder: Path) -> list[Problem]:
-    """Give every problem of the release in *folder*; raise `CannotRun` if it is none."""
+def verify(folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None) -> list[Problem]:
+    """Give every problem of the release in *folder*; raise `CannotRun` if it is none.
+
+    *workers* processes share the shards; *tell* hears of the progress.
+    """
     if not (folder / release.CHECKSUMS).is_file():
         raise cannot_run("BS601", folder, f"it has no {release.CHECKSUMS}", hint="Name a release's folder.")
     # What comes later rests on what comes before: each step is taken only if all before it found nothing.
-    problems = release.check_checksums(folder) or _check_files(folder)
+    problems = release.check_checksums(folder)
     if problems:
         return problems
     schemas, problems = _read_schemas(folder)
-    if problems:
+    shards, found = _find_shards(folder, schemas)
+    if problems := problems + found + _check_files(folder):
         return problems
-    rows, problems = _read_tables(folder, schemas)
-    if problems:
-        return problems
-    for step in (
-        _check_keys(rows, schemas),
-        _check_sources(rows),
-        itertools.chain(_check_articles(rows), _check_stances(rows)),
-        _check_documents(folder, rows, schemas),
-    ):
-        if problems := list(step):
-            return problems
-    return []
+    return _check_rows(folder, shards, schemas, workers, tell)
 
 
 def _check_files(folder: Path) -> list[Problem]:
     names = [release.CARD, release.DATASHEET, release.CODEBOOK, "LICENSE"]
-    for table, schema in contract.TABLES.items():
-        names += [release.parquet_path(table), release.jsonl_path(table), release.schema_path(schema)]
-    missing = [name for name in names if not (folder / name).is_file()]
-    return [Problem("BS501", name, "a release must have it") for name in missing]
+    return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 
 def _read_schemas(folder: Path) -> tuple[dict[str, Schema], list[Problem]]:
-    schemas, problems = {}, []
+    """Give the schemas of the tables there are: a table has a schema, or is not there; the first is always there."""
+    schemas: dict[str, Schema] = {}
+    problems: list[Problem] = []
     for table, file in contract.TABLES.items():
         name = release.schema_path(file)
+        if not (folder / name).is_file():
+            if table == next(iter(contract.TABLES)) or (folder / "data" / table).is_dir():
+                problems.append(Problem("BS501", name, "a release must have it"))
+            continue
         try:
             schemas[table] = json.loads((folder / name).read_bytes())
             contract.check_schema(schemas[table])
@@ -69,165 +75,292 @@ def _read_schemas(folder: Path) -> tuple[dict[str, Schema], list[Problem]]:
     return schemas, problems
 
 
-def _read_tables(folder: Path, schemas: Mapping[str, Schema]) -> tuple[dict[str, list[Row]], list[Problem]]:
-    rows: dict[str, list[Row]] = {}
+def _find_shards(folder: Path, schemas: Mapping[str, Schema]) -> tuple[list[Shard], list[Problem]]:
+    """Give the shards of the release, told by the names of its files, each complete: all tables, both formats."""
+    totals: dict[str, int] = {}
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        if (name := _PARQUET_NAME.fullmatch(path.relative_to(folder).as_posix())) is not None:
+            totals.setdefault(name[2], int(name[4]))
+    shards = [
+        Shard(split, number, total) for split, total in (totals or {"train": 1}).items() for number in range(total)
+    ]
+    expected = {
+        name
+        for shard in shards
+        for table in schemas
+        for name in (release.parquet_path(*shard.place(table)), release.jsonl_path(*shard.place(table)))
+    }
+    there = {path.relative_to(folder).as_posix() for part in ("data", "jsonl") for path in (folder / part).rglob("*.*")}
+    problems = [Problem("BS501", name, "a release must have it") for name in sorted(expected - there)]
+    problems += [Problem("BS502", name, "it is no shard of any table") for name in sorted(there - expected)]
+    return shards, problems
+
+
+def _check_rows(
+    folder: Path,
+    shards: Sequence[Shard],
+    schemas: Mapping[str, Schema],
+    workers: int | None,
+    tell: Callable[[str], None],
+) -> list[Problem]:
+    parts: dict[str, dict[str, list[Part]]] = {table: {} for table in schemas}
     problems: list[Problem] = []
+    rows = 0
+    with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
+        catalogue = Catalogue(Path(scratch))
+        check = partial(_check_shard, folder, schemas)
+        with spread.executor(workers if len(shards) > 1 else None) as pool:
+            for made in spread.results(pool, check, shards):
+                problems += [problem for _, problem in made.problems]
+                catalogue.enter(made.entries)
+                for table, part in made.parts.items():
+                    parts[table].setdefault(made.shard.split, []).append(part)
+                rows += made.parts["articles"].rows if made.parts else 0
+                tell(f"verifying: {rows:,} articles")
+                if problems:
+                    return problems
+        for step in (_check_keys(catalogue, schemas), _check_sources(folder, shards, schemas)):
+            if problems := list(step):
+                return problems
+        digest = tables.fold(catalogue.digests())
+        catalogue.close()
+    return list(check_documents(folder, digest, parts, schemas))
+
+
+# --- one shard ---
+
+
+def _check_shard(folder: Path, schemas: Mapping[str, Schema], shard: Shard) -> Made:
+    """Judge the rows of *shard*, and compare the two formats they are in."""
+    made = Made(shard)
+    with ExitStack() as stack:
+        sinks = {}
+        for table, schema in schemas.items():
+            name = release.parquet_path(*shard.place(table))
+            sink = _Compared(name, release.jsonl_path(*shard.place(table)), made)
+            stack.enter_context(sink.opened(folder / name, contract.arrow_schema(schema)))
+            sinks[table] = sink
+        if not made.errors:
+            pass_through(_records(folder, shard, schemas, made), made, schemas, sinks)
+    return made
+
+
+@dataclass
+class _Compared:
+    """A sink that compares what it is given with what the Parquet file *name* holds, some rows at a time."""
+
+    name: str
+    twin: str
+    made: Made
+    rows: int = 0
+    num_bytes: int = 0
+    _batches: Iterator[pa.RecordBatch] = field(default_factory=lambda: iter(()))
+    _waiting: list[pa.RecordBatch] = field(default_factory=list)
+
+    def opened(self, path: Path, expected: pa.Schema) -> Any:
+        """Open the file at *path*, and note a problem if it is no Parquet, or has other columns than *expected*."""
+        try:
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            self._note(Problem("BS504", self.name, f"it cannot be read: {error}"))
+            return ExitStack()
+        for message in contract.column_differences(file.schema_arrow, expected, exactly=True):
+            self._note(Problem("BS505", self.name, message))
+        self._batches = _bounded(file, path.stat().st_size)
+        return file
+
+    def write(self, batch: pa.RecordBatch, rows: Sequence[Given]) -> None:
+        """Compare *rows*, which are those of *batch*, with as many rows of the file."""
+        found = self._take(len(batch))
+        expected = pa.Table.from_batches([batch])
+        self.rows += len(batch)
+        self.num_bytes += tables.trace(expected).num_bytes
+        if found is None or found.equals(expected):
+            return
+        if len(found) < len(batch):
+            message = f"it has more rows than {self.name}, which ends here"
+            self._note(Problem("BS506", self.twin, message, line=rows[len(found)].line))
+            return
+        for row, other in zip(rows, tables.from_arrow(found), strict=True):
+            if row.value != other:
+                keys = [key for key in other if row.value.get(key) != other[key]] or ["(more keys)"]
+                message = f"it differs from {self.name} in {', '.join(keys)}"
+                self._note(Problem("BS506", self.twin, message, line=row.line))
+
+    def close(self) -> Part:
+        """See that the file has no further rows."""
+        if not self.made.errors:
+            found = self._take(1)
+            if found is not None and len(found):
+                self._note(Problem("BS506", self.twin, f"{self.name} has more rows than its {self.rows}"))
+        return Part(self.rows, self.num_bytes, {})
+
+    def _take(self, n: int) -> pa.Table | None:
+        """Give the next *n* rows of the file, or fewer at its end; None if it can't be read."""
+        waiting = sum(len(batch) for batch in self._waiting)
+        try:
+            while waiting < n and (batch := next(self._batches, None)) is not None:
+                self._waiting.append(batch)
+                waiting += len(batch)
+        except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError) as error:
+            self._note(Problem("BS504", self.name, f"it cannot be read: {error}"))
+            return None
+        if not self._waiting:
+            return pa.table({})
+        table = pa.Table.from_batches(self._waiting)
+        self._waiting = table.slice(n).to_batches()
+        return table.slice(0, n)
+
+    def _note(self, problem: Problem) -> None:
+        self.made.problems.append((-1, problem))
+
+
+def _bounded(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
+    """Give the rows of *file*, few at a time; raise `ValueError` where they outgrow its *size* beyond all measure."""
+    expanded = 0
+    for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+        expanded += batch.nbytes
+        if expanded > PARQUET_BOMB_SIZE and expanded > PARQUET_BOMB_RATIO * size:
+            raise ValueError(f"{size:,} bytes grew to more than {expanded:,}")
+        yield batch
+
+
+def _records(folder: Path, shard: Shard, schemas: Mapping[str, Schema], made: Made) -> Iterator[Record]:
+    """Give the records of *shard* from its JSON Lines; the lines and labels of an article follow in its order."""
+    streams = {
+        table: _Stream(_good_rows(folder, release.jsonl_path(*shard.place(table)), contract.judge(schema), made))
+        for table, schema in schemas.items()
+    }
+    known: set[str] = set()
+    for article in streams["articles"].rows:
+        known.add(article.value["id"])
+        own = {
+            table: list(streams[table].of(article.value["id"])) if table in streams else []
+            for table in ("paragraphs", "stances")
+        }
+        yield Record(article, own["paragraphs"], own["stances"])
+    for table, stream in streams.items():
+        for row in islice(stream.rows, MAX_ERRORS) if table != "articles" else ():
+            there = row.value["article_id"] in known
+            message = "it does not stand with the other rows of its article" if there else "its article is not there"
+            made.problems.append((-1, row.problem("BS208", f"'{row.value['article_id']}': {message}", "/article_id")))
+
+
+class _Stream:
+    """Rows one after another, with a look at the next one."""
+
+    def __init__(self, rows: Iterator[Given]) -> None:
+        self._rows, self._next = rows, next(rows, None)
+
+    @property
+    def rows(self) -> Iterator[Given]:
+        """All rows that are left."""
+        while self._next is not None:
+            row, self._next = self._next, next(self._rows, None)
+            yield row
+
+    def of(self, article: str) -> Iterator[Given]:
+        """Give the rows that come next and name *article*."""
+        while self._next is not None and self._next.value["article_id"] == article:
+            row, self._next = self._next, next(self._rows, None)
+            yield row
+
+
+def _good_rows(folder: Path, name: str, judge: Judge, made: Made) -> Iterator[Given]:
+    for found in json_lines(reading.lines(str(folder / name)), name, jsonl.loads_canonical):
+        if isinstance(found, Problem):
+            made.problems.append((-1, found))
+            continue
+        line, (value, form) = found
+        row = Given(value, form, name, line)
+        if violations := judge.violations(value):
+            wrong = [row.problem(v.code, v.message, v.pointer, v.hint) for v in violations]
+            made.problems += [(-1, problem) for problem in wrong]
+            if made.errors >= MAX_ERRORS:
+                return
+        else:
+            yield row
+
+
+# --- all shards together ---
+
+
+def _check_keys(catalogue: Catalogue, schemas: Mapping[str, Schema]) -> Iterator[Problem]:
     for table, schema in schemas.items():
-        rows[table], found = _read_table(folder, table, schema)
-        problems += found
-    return rows, problems
+        for first, second in catalogue.repeated(table, contract.primary_key(schema)):
+            message = f"the key is that of {first.path}:{first.line} too"
+            yield Problem("BS207", second.path, message, line=second.line)
+    for value, place in catalogue.missing("articles", "duplicate_of"):
+        yield Problem("BS208", place.path, f"duplicate_of is '{value}', but there is no such article", line=place.line)
 
 
-def _read_table(folder: Path, table: str, schema: Schema) -> tuple[list[Row], list[Problem]]:
-    name, twin = release.parquet_path(table), release.jsonl_path(table)
-    try:
-        arrow = tables.read_parquet(folder / name)
-    except (pa.ArrowException, OSError) as error:
-        return [], [Problem("BS504", name, f"it cannot be read: {error}")]
-    differences = contract.column_differences(arrow.schema, contract.arrow_schema(schema), exactly=True)
-    if differences:
-        return [], [Problem("BS505", name, message) for message in differences]
-    rows = tables.from_arrow(arrow)
-    problems = [
-        Problem(found.code, name, found.message, line=number, pointer=found.pointer, hint=found.hint)
-        for number, row in enumerate(rows, start=1)
-        for found in contract.violations(row, schema)
-    ]
-    lines, found = jsonl.parse((folder / twin).read_bytes(), twin)
-    problems += found
-    if len(lines) != len(rows):
-        problems.append(Problem("BS506", twin, f"it has {len(lines)} rows, {name} has {len(rows)}"))
-    for (number, value), row in zip(lines, rows, strict=False):
-        if value != row:
-            keys = [key for key in row if not isinstance(value, dict) or value.get(key) != row[key]] or ["(more keys)"]
-            problems.append(Problem("BS506", twin, f"it differs from {name} in {', '.join(keys)}", line=number))
-    return rows, problems
-
-
-def _check_keys(rows: Tables, schemas: Mapping[str, Schema]) -> Iterator[Problem]:
-    for table, schema in schemas.items():
-        name = release.parquet_path(table)
-        first: dict[tuple[Any, ...], int] = {}
-        for number, row in enumerate(rows[table], start=1):
-            key = tuple(row[column] for column in contract.primary_key(schema))
-            if first.setdefault(key, number) != number:
-                yield Problem("BS207", name, f"the key {key} is that of row {first[key]} too", line=number)
-        for foreign in schema.get("x-foreign-keys", []):
-            known = {tuple(row[column] for column in foreign["references"]) for row in rows[foreign["table"]]}
-            for number, row in enumerate(rows[table], start=1):
-                key = tuple(row[column] for column in foreign["columns"])
-                if key not in known:
-                    yield Problem("BS208", name, f"{foreign['table']} have no {key}", line=number)
-
-
-def _check_articles(rows: Tables) -> Iterator[Problem]:
-    name, lines_name = release.parquet_path("articles"), release.parquet_path("paragraphs")
-    paragraphs = _grouped(rows["paragraphs"])
-    first: dict[str, str] = {}
-    for number, article in enumerate(rows["articles"], start=1):
-        own = paragraphs.get(article["id"], [])
-        for found in _differences(article, derive(article["id"], article["provenance"]["claims"], own, first)):
-            yield Problem("BS507", name, f"'{article['id']}': {found}", line=number)
-        offset = 0
-        for index, row in enumerate(own):
-            inside = row["role"] in contract.TEXT_ROLES
-            place = (offset, offset + len(row["text"])) if inside else (None, None)
-            offset += len(row["text"]) + 1 if inside else 0
-            if (row["index"], row["start"], row["end"]) != (index, *place):
-                message = f"'{article['id']}': line {row['index']} is not at {place[0]}:{place[1]} of the text"
-                yield Problem("BS507", lines_name, message)
-        strings = {"text": article["text"], "segment": "\n".join(row["text"] for row in own)}
-        for index, claim in enumerate(article["provenance"]["claims"]):
-            pointer = f"/provenance/claims/{index}"
-            for message in _broken_quotes(claim["evidence"], strings):
-                yield Problem("BS401", name, f"'{article['id']}': {message}", line=number, pointer=pointer)
-
-
-def _differences(row: Row, derived: Row) -> list[str]:
-    return [
-        f"{field} is {_short(row[field])}, but its lines and claims give {_short(value)}"
-        for field, value in derived.items()
-        if row[field] != value
-    ]
-
-
-def _broken_quotes(evidence: Sequence[Row], strings: Mapping[str, str]) -> Iterator[str]:
-    for quote in evidence:
-        string, start, end = strings[quote["source"]], quote["start"], quote["end"]
-        context = (string[max(0, start - len(quote["prefix"])) : start], string[end : end + len(quote["suffix"])])
-        if string[start:end] != quote["exact"]:
-            yield f"{quote['source']}[{start}:{end}] is {_short(string[start:end])}, not {_short(quote['exact'])}"
-        elif context != (quote["prefix"], quote["suffix"]):
-            yield f"the words around {quote['source']}[{start}:{end}] are not those of its prefix and suffix"
-
-
-def _check_stances(rows: Tables) -> Iterator[Problem]:
-    name = release.parquet_path("stances")
-    articles = {article["id"]: article for article in rows["articles"]}
-    labels: dict[tuple[str, str], list[Row]] = {}
-    for number, row in enumerate(rows["stances"], start=1):
-        labels.setdefault((row["article_id"], row["target_id"]), []).append(row)
-        for message in _broken_quotes(row["evidence"], {"text": articles[row["article_id"]]["text"], "segment": ""}):
-            yield Problem("BS401", name, f"'{row['article_id']}': {message}", line=number, pointer="/evidence")
-    gold = {}
-    for (article, target), group in labels.items():
-        chosen = [row for row in group if row["is_gold"]]
-        given = {(row["stance"], row["intensity"]) for row in group if not row["is_gold"]}
-        if len(chosen) > 1:
-            yield Problem("BS207", name, f"'{article}' has {len(chosen)} gold labels for '{target}'")
-        for row in chosen:
-            gold[article, target] = row
-            unanimous = given == {(row["stance"], row["intensity"])}
-            if given and unanimous != (row["aggregation"] == "unanimous"):
-                yield Problem(
-                    "BS507", name, f"the gold label of '{article}' for '{target}' is not {row['aggregation']}"
-                )
-            if row["n_annotators"] != len(group) - len(chosen):
-                yield Problem("BS507", name, f"n_annotators of '{article}' for '{target}' is not {len(group) - 1}")
-    for number, row in enumerate(rows["articles"], start=1):
-        label = gold.get((row["id"], row["stance_target"]))
-        expected = (label["stance"], label["intensity"]) if label else (None, None)
-        if (row["stance"], row["stance_intensity"]) != expected:
-            message = f"'{row['id']}': its stance is not the gold label {expected}"
-            yield Problem("BS507", release.parquet_path("articles"), message, line=number)
-
-
-def _check_sources(rows: Tables) -> Iterator[Problem]:
-    name = release.parquet_path("paragraphs")
-    for (file, sha256), data in rebuild_sources(rows).items():
-        if hashlib.sha256(data).hexdigest() != sha256:
+def _check_sources(folder: Path, shards: Sequence[Shard], schemas: Mapping[str, Schema]) -> Iterator[Problem]:
+    """See that the lines give the source files, by their digests; a dataset without lines does not say that they do."""
+    if "paragraphs" not in schemas:
+        return
+    name = release.parquet_path(*shards[0].place("paragraphs")) if len(shards) == 1 else "data/paragraphs"
+    made = Made(shards[0])
+    records = (record for shard in shards for record in _records(folder, shard, schemas, made))
+    for (file, sha256), found in source_digests(records).items():
+        if found != sha256:
             yield Problem("BS508", name, f"the lines give a '{file}' whose SHA-256 is not {sha256}")
 
 
-def rebuild_sources(rows: Tables) -> dict[tuple[str, str], bytes]:
-    """Give the bytes of every source file, by name and digest, put together from the paragraphs alone.
+def source_digests(records: Iterator[Record]) -> dict[tuple[str, str], str]:
+    """Give the SHA-256 of every source file, by name and stated digest, put together from lines alone.
 
-    Each line is laid at its byte offset; what lies between two lines, and after the last one up to the end of its
-    article, is a line feed. A byte that nothing covers stays NUL, so that the digest tells.
+    The articles of a source come in its order. What lies between two lines, and after the last one up to the end of
+    its article, is a line feed; what no article covers is NUL, so that the digest tells.
     """
-    paragraphs = _grouped(rows["paragraphs"])
-    sources: dict[tuple[str, str], bytearray] = {}
-    for article in rows["articles"]:
-        place = article["provenance"]
-        data = sources.setdefault((place["source_file"], place["source_sha256"]), bytearray())
-        data.extend(b"\0" * max(0, place["end_byte"] - len(data)))
-        for row in paragraphs.get(article["id"], []):
-            line = row["text"].encode()
-            data[row["start_byte"] : row["end_byte"]] = line
-            if row["start_byte"] + len(line) < place["end_byte"]:
-                data[row["end_byte"] : row["end_byte"] + 1] = b"\n"
-    return {key: bytes(data) for key, data in sources.items()}
+    sources: dict[tuple[str, str], _Source] = {}
+    for record in records:
+        place = record.article.value["provenance"]
+        source = sources.setdefault((place["source_file"], place["source_sha256"]), _Source())
+        source.extend(place["start_byte"], segment_bytes(record))
+    return {key: source.hash.hexdigest() for key, source in sources.items()}
 
 
-def _check_documents(folder: Path, rows: Tables, schemas: Mapping[str, Schema]) -> Iterator[Problem]:
-    digest = tables.digest(rows)
+def segment_bytes(record: Record) -> bytes:
+    """Give the bytes of the article's stretch of its source, put together from its lines."""
+    place = record.article.value["provenance"]
+    start = place["start_byte"]
+    data = bytearray(max(0, place["end_byte"] - start))
+    for line in record.paragraphs:
+        row = line.value
+        text = row["text"].encode()
+        data[row["start_byte"] - start : row["end_byte"] - start] = text
+        if row["start_byte"] + len(text) < place["end_byte"]:
+            data[row["end_byte"] - start : row["end_byte"] - start + 1] = b"\n"
+    return bytes(data)
+
+
+class _Source:
+    """A source file as far as it was put together."""
+
+    def __init__(self) -> None:
+        self.hash, self._size = hashlib.sha256(), 0
+
+    def extend(self, start: int, data: bytes) -> None:
+        """Take the *data* that starts at byte *start*."""
+        self.hash.update(b"\0" * max(0, start - self._size))
+        self.hash.update(data)
+        self._size = max(start, self._size) + len(data)
+
+
+# --- the documents ---
+
+
+def check_documents(
+    folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
+) -> Iterator[Problem]:
+    """Judge what card and datasheet say of the data: the *digest*, and the *parts* by table and split."""
     if digest not in (folder / release.DATASHEET).read_text(encoding="utf-8"):
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
     card = (folder / release.CARD).read_text(encoding="utf-8")
     front = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
     try:
         data = yaml.safe_load(front[1]) if front else None
-        for message in _card_differences(folder, data, rows, schemas, digest):
+        for message in _card_differences(folder, data, parts, schemas, digest):
             yield Problem("BS509", release.CARD, message)
     except (yaml.YAMLError, KeyError, TypeError) as error:
         yield Problem("BS509", release.CARD, f"its front matter is not that of a dataset card: {error!r}")
@@ -236,7 +369,7 @@ def _check_documents(folder: Path, rows: Tables, schemas: Mapping[str, Schema]) 
 def _card_differences(
     folder: Path,
     card: Any,
-    rows: Tables,
+    parts: Mapping[str, Mapping[str, Sequence[Part]]],
     schemas: Mapping[str, Schema],
     digest: str,
 ) -> Iterator[str]:
@@ -250,30 +383,23 @@ def _card_differences(
     if len({config["version"] for config in configs.values()}) != 1:
         yield "the configs name different versions"
     for table, config in configs.items():
-        path = release.parquet_path(table)
-        nbytes = tables.to_arrow(rows[table], schemas[table]).nbytes
-        split = {"name": "train", "num_bytes": nbytes, "num_examples": len(rows[table])}
-        size = (folder / path).stat().st_size
-        for field, found, expected in [
-            ("data_files", config["data_files"], [{"split": "train", "path": path}]),
+        splits = [
+            {"name": split, "num_bytes": sum(p.num_bytes for p in own), "num_examples": sum(p.rows for p in own)}
+            for split, own in parts[table].items()
+        ]
+        files = [{"split": s, "path": release.parquet_pattern(table, s, len(own))} for s, own in parts[table].items()]
+        size = sum(path.stat().st_size for path in (folder / "data" / table).iterdir())
+        for name, found, expected in [
+            ("data_files", config["data_files"], files),
             ("the digest in the description", re.findall(r"sha256:[0-9a-f]{64}", config["description"]), [digest]),
             ("features", infos[table]["features"], contract.hub_features(schemas[table])),
-            ("splits", infos[table]["splits"], [split]),
+            ("splits", infos[table]["splits"], splits),
             ("download_size", infos[table]["download_size"], size),
-            ("dataset_size", infos[table]["dataset_size"], nbytes),
+            (
+                "dataset_size",
+                infos[table]["dataset_size"],
+                sum(p.num_bytes for own in parts[table].values() for p in own),
+            ),
         ]:
             if found != expected:
-                yield f"{table}: {field}: {_short(found)}, but the data give {_short(expected)}"
-
-
-def _grouped(paragraphs: Sequence[Row]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in paragraphs:
-        groups.setdefault(row["article_id"], []).append(row)
-    return {article: sorted(group, key=lambda row: row["index"]) for article, group in groups.items()}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    limit = 90
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+                yield f"{table}: {name}: {short(found)}, but the data give {short(expected)}"

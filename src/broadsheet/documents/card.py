@@ -35,7 +35,7 @@ def front_matter(facts: Facts) -> dict[str, Any]:
     rows = facts.summary.rows[next(iter(contract.TABLES))]
     return {
         "pretty_name": recipe.title,
-        "language": [count.value for count in facts.summary.by_language],
+        "language": [count.value for count in facts.summary.by_language if isinstance(count.value, str)],
         "license": recipe.rights["license"],
         "license_name": recipe.rights["license_name"],
         "license_link": "LICENSE",
@@ -46,8 +46,8 @@ def front_matter(facts: Facts) -> dict[str, Any]:
         "multilinguality": ["monolingual" if len(facts.summary.by_language) == 1 else "multilingual"],
         "size_categories": [next((name for n, name in SIZE_CATEGORIES.items() if rows < n), "n>1B")],
         "tags": list(recipe.tags),
-        "configs": [_config(facts, table) for table in contract.TABLES],
-        "dataset_info": [_info(facts, table) for table in contract.TABLES],
+        "configs": [_config(facts, table) for table in facts.schemas],
+        "dataset_info": [_info(facts, table) for table in facts.schemas],
     }
 
 
@@ -66,19 +66,23 @@ def _config(facts: Facts, table: str) -> dict[str, Any]:
         "config_name": table,
         **default,
         "version": facts.recipe.version,
-        "description": f"{contract.table_schema(table)['description']} Data digest: {facts.digest}",
-        "data_files": [{"split": "train", "path": release.parquet_path(table)}],
+        "description": f"{facts.schemas[table]['description']} Data digest: {facts.digest}",
+        "data_files": [
+            {"split": split.name, "path": release.parquet_pattern(table, split.name, split.shards)}
+            for split in facts.sizes[table].splits
+        ],
     }
 
 
 def _info(facts: Facts, table: str) -> dict[str, Any]:
     # With both numbers of a split, a truncated release fails to load; with one of them, it is not even looked at.
     size = facts.sizes[table]
-    split = {"name": "train", "num_bytes": size.num_bytes, "num_examples": facts.summary.rows[table]}
     return {
         "config_name": table,
-        "features": contract.hub_features(contract.table_schema(table)),
-        "splits": [split],
+        "features": contract.hub_features(facts.schemas[table]),
+        "splits": [
+            {"name": split.name, "num_bytes": split.num_bytes, "num_examples": split.rows} for split in size.splits
+        ],
         "download_size": size.download_bytes,
         "dataset_size": size.num_bytes,
     }

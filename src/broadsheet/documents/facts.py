@@ -1,4 +1,4 @@
-"""What the documents draw on: takes a recipe and the rows, gives `Facts`."""
+"""What the documents draw on: takes a recipe, the figures, and a release's staging folder, gives `Facts`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from broadsheet import contract, summary, tables
-from broadsheet.contract import Field
+from broadsheet import contract
+from broadsheet.contract import Field, Row, Schema
 from broadsheet.recipe import Recipe
 from broadsheet.segment import Article
 from broadsheet.summary import Summary
-from broadsheet.tables import Tables
+
+#: So many articles at most are told one by one.
+SHOWN = 50
+
+
+class Split(NamedTuple):
+    """One split of a table: its *rows*, their size *num_bytes* in memory, and how many *shards* it has."""
+
+    name: str
+    rows: int
+    num_bytes: int
+    shards: int
 
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a table: *num_bytes* in memory, as Arrow; *download_bytes* on disk, as Parquet."""
+    """The size of a table, *splits* and all; *download_bytes* is what its Parquet files take on disk."""
 
-    num_bytes: int
+    splits: Sequence[Split]
     download_bytes: int
+
+    @property
+    def num_bytes(self) -> int:
+        """The size in memory."""
+        return sum(split.num_bytes for split in self.splits)
 
 
 class LineNote(NamedTuple):
@@ -33,30 +49,31 @@ class LineNote(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a document may say: the recipe, the rows, their figures, sizes, digest, and fields."""
+    """All that a document may say: the recipe, figures, the tables' sizes and fields, the digest.
+
+    *articles* and their *gold* labels are there one by one where there are few of them, and otherwise not at all.
+    """
 
     recipe: Recipe
-    rows: Tables
-    sizes: Mapping[str, Size]
-    digest: str
     summary: Summary
-    fields: Mapping[str, list[Field]]
+    digest: str
+    sizes: Mapping[str, Size]
+    schemas: Mapping[str, Schema]
+    articles: Sequence[Row]
+    gold: Sequence[Row]
     notes: Sequence[LineNote]
 
+    @property
+    def fields(self) -> Mapping[str, list[Field]]:
+        """Every field of every table."""
+        return {table: contract.field_table(schema) for table, schema in self.schemas.items()}
 
-def gather(recipe: Recipe, articles: Sequence[Article], rows: Tables, sizes: Mapping[str, Size]) -> Facts:
-    """Give the facts of the dataset *recipe* describes: its *articles*, and its tables' *rows* and *sizes*."""
-    return Facts(
-        recipe=recipe,
-        rows=rows,
-        sizes=sizes,
-        digest=tables.digest(rows),
-        summary=summary.summarize(rows),
-        fields={table: contract.field_table(contract.table_schema(table)) for table in contract.TABLES},
-        notes=[
-            LineNote(article.start_line + index, paragraph.role, paragraph.line.text, paragraph.note)
-            for article in articles
-            for index, paragraph in enumerate(article.paragraphs)
-            if paragraph.note
-        ],
-    )
+
+def line_notes(articles: Sequence[Article]) -> list[LineNote]:
+    """Give the curators' notes on lines of *articles* that were cut out of pages."""
+    return [
+        LineNote(article.start_line + index, paragraph.role, paragraph.line.text, paragraph.note)
+        for article in articles
+        for index, paragraph in enumerate(article.paragraphs)
+        if paragraph.note
+    ]

@@ -8,7 +8,7 @@ from broadsheet import contract, jsonl, release, tables
 def change(folder: Path) -> None:
     place = folder / "release"
     rows = tables.from_arrow(tables.read_parquet(place / release.parquet_path("stances")))
-    rows.append(rows[0])
+    rows.insert(1, rows[0])
     tables.write_parquet(
         tables.to_arrow(rows, contract.table_schema("stances")), place / release.parquet_path("stances")
     )

@@ -1,0 +1,107 @@
+"""Merging: takes what was made of each shard, gives what is known of all of them together.
+
+Problems get their true lines, and what only all rows can tell is judged: keys and texts that are there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from broadsheet import contract, storage, tables
+from broadsheet.catalogue import Catalogue, Place
+from broadsheet.contract import Schema
+from broadsheet.problems import InvalidData, Problem
+from broadsheet.shards import MAX_ERRORS, Made, Part
+from broadsheet.sidecar import Sidecar
+from broadsheet.summary import Tally
+
+
+@dataclass
+class Merged:
+    """All shards, merged one after another in their order."""
+
+    catalogue: Catalogue
+    problems: list[Problem] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    shards: list[Mapping[str, Part]] = field(default_factory=list)
+    _joined: int = 0
+    _splits: list[str] = field(default_factory=list)
+    _first: dict[int, int] = field(default_factory=dict)
+    _lines: dict[str, int] = field(default_factory=dict)
+
+    def take(self, made: Made) -> None:
+        """Take what was made of one more shard; raise `InvalidData` when there are more errors than anybody reads."""
+        for stretch in made.shard.stretches:
+            self._first[stretch.number] = self._lines.get(stretch.path, 0)
+            self._lines[stretch.path] = self._first[stretch.number] + made.lines.get(stretch.number, 0)
+        self.problems += [self._placed(problem, stretch) for stretch, problem in made.problems]
+        if sum(problem.severity == "error" for problem in self.problems) >= MAX_ERRORS:
+            raise InvalidData(self.problems)
+        self.catalogue.enter(made.entries)
+        self.tally.merge(made.tally)
+        self._joined += made.joined
+        self.shards.append(made.parts)
+        self._splits.append(made.shard.split)
+
+    def rows(self, table: str) -> int:
+        """Give how many rows *table* has so far."""
+        return sum(parts[table].rows for parts in self.shards)
+
+    def parts(self) -> dict[str, dict[str, list[Part]]]:
+        """Give the parts by table and split, of the tables that have rows."""
+        found: dict[str, dict[str, list[Part]]] = {table: {} for table in self.catalogue.tables}
+        for split, parts in zip(self._splits, self.shards, strict=True):
+            for table, own in found.items():
+                own.setdefault(split, []).append(parts[table])
+        return found
+
+    def empty_files(self) -> list[str]:
+        """Give the files of the tables that have no rows at all."""
+        there = self.catalogue.tables
+        return [name for parts in self.shards for table in parts if table not in there for name in parts[table].files]
+
+    def checksums(self) -> dict[str, str]:
+        """Give the SHA-256 of every file of the tables that have rows."""
+        there = self.catalogue.tables
+        return {name: digest for parts in self.shards for t in there for name, (digest, _) in parts[t].files.items()}
+
+    def digest(self) -> str:
+        """Give the logical digest of the rows."""
+        return tables.fold(self.catalogue.digests())
+
+    def judge(self, schemas: Mapping[str, Schema], index: str | None = None, rows: int = 0) -> Iterator[Problem]:
+        """Give what only all rows together can tell is wrong, and warnings of texts that are there twice.
+
+        *rows* lie in the sidecar at *index*, if there is one: each must have found its article.
+        """
+        if not self.rows("articles"):
+            yield Problem("BS119", next(iter(self._lines), "articles"), "there is no row in it, nor in any other input")
+            return
+        for table in self.catalogue.tables:
+            for first, second in islice(
+                self.catalogue.repeated(table, contract.primary_key(schemas[table])), MAX_ERRORS
+            ):
+                yield self._at(second, "BS207", f"the key is that of {self._said(first)} too")
+        for value, place in islice(self.catalogue.missing("articles", "duplicate_of"), MAX_ERRORS):
+            yield self._at(place, "BS208", f"duplicate_of is '{value}', but there is no such article")
+        if index is not None and self._joined != rows:
+            yield from islice(Sidecar(storage.local(index)).unknown(self.catalogue.ids()), MAX_ERRORS)
+        same = self.catalogue.repeated("articles", ["text_sha256"], "duplicate_of IS NULL")
+        for first, second in islice(same, MAX_ERRORS):
+            leaks = first.split != second.split
+            said = f"the text of {self._said(first)} stands in another split"
+            message = said if leaks else f"the text is that of {self._said(first)} too"
+            yield replace(self._at(second, "BS210" if leaks else "BS209", message), severity="warning")
+
+    def _placed(self, problem: Problem, stretch: int) -> Problem:
+        if problem.line is None:
+            return problem
+        return replace(problem, line=problem.line + self._first.get(stretch, 0))
+
+    def _at(self, place: Place, code: str, message: str) -> Problem:
+        return self._placed(Problem(code, place.path, message, line=place.line), place.stretch)
+
+    def _said(self, place: Place) -> str:
+        return f"{place.path}:{place.line + self._first.get(place.stretch, 0)}"

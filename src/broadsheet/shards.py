@@ -1,0 +1,310 @@
+"""Shards: takes a stretch of the input, gives its part of every table: judged, written, and read back.
+
+A shard depends on the input alone. Whoever makes it, here or on another machine, once or again, makes the same bytes.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Protocol
+
+import pyarrow as pa
+
+from broadsheet import contract, jsonl, reading, release, rules, storage, tables
+from broadsheet.catalogue import Entries
+from broadsheet.contract import Judge, Schema
+from broadsheet.problems import Problem
+from broadsheet.rows import json_lines
+from broadsheet.rules import Given, Record
+from broadsheet.sidecar import Sidecar
+from broadsheet.summary import Tally
+
+#: How many bytes of rows are judged and turned into Arrow at once.
+BLOCK = 1 << 20
+#: After so many errors a shard looks no further.
+MAX_ERRORS = 100
+#: The tables that a record may carry along, as lists under these names.
+CARRIED = {"paragraphs", "stances"}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The lines of the file at *path* that start in the bytes *start* to *end*; *shown* is its name in messages."""
+
+    number: int
+    path: str
+    shown: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Shard *number* (from 0) of *total* of a *split*, and the *stretches* of the input that it is made of."""
+
+    split: str
+    number: int
+    total: int
+    stretches: Sequence[Stretch] = ()
+
+    def place(self, table: str) -> tuple[str, str, int, int]:
+        """Give what tells the path of *table*'s part."""
+        return table, self.split, self.number, self.total
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table's part in a shard: its *rows*, their size in memory, and the digest and size of each file by name."""
+
+    rows: int
+    num_bytes: int
+    files: Mapping[str, tuple[str, int]]
+
+
+@dataclass
+class Made:
+    """What was made of a shard: *parts* by table, catalogue *entries*, a *tally*; and what is wrong, by stretch.
+
+    *lines* says how many lines each stretch has; problems and entries count them from the start of the stretch.
+    *joined* says how many rows of the sidecar have found their article.
+    """
+
+    shard: Shard
+    problems: list[tuple[int, Problem]] = field(default_factory=list)
+    lines: dict[int, int] = field(default_factory=dict)
+    joined: int = 0
+    parts: dict[str, Part] = field(default_factory=dict)
+    entries: dict[str, bytes] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def errors(self) -> int:
+        """How many errors were found."""
+        return sum(problem.severity == "error" for _, problem in self.problems)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A *shard* to be made: into the folder *stage*, by the *schemas* of the tables.
+
+    *sidecar* is the path of the index of the rows that lie in files of their own, if there are any.
+    """
+
+    shard: Shard
+    stage: str
+    schemas: Mapping[str, Schema]
+    sidecar: str | None = None
+
+
+class Sink(Protocol):
+    """Where one table's rows of a shard go."""
+
+    def write(self, batch: pa.RecordBatch, rows: Sequence[Given]) -> None:
+        """Take *rows*, which are those of *batch*, and keep their contract."""
+
+    def close(self) -> Part:
+        """End, and tell what there was."""
+
+
+def make(job: Job) -> Made:
+    """Do *job*: write the shard's part of every table, and give what is to be known of it.
+
+    Every row is judged by its schema and by the rules beyond it; after the first error, nothing more is written.
+    """
+    made = Made(job.shard)
+    with ExitStack() as stack:
+        sinks = {table: stack.enter_context(_sink(job, table)) for table in job.schemas}
+        pass_through(_records(job, made), made, job.schemas, sinks)
+    if not made.errors:
+        for table, sink in sinks.items():
+            made.problems += [(-1, problem) for problem in _read_back(job, table, sink.traces)]
+    return made
+
+
+def pass_through(
+    records: Iterator[Record], made: Made, schemas: Mapping[str, Schema], sinks: Mapping[str, Sink]
+) -> None:
+    """Judge *records*, whose rows keep their *schemas*, enter and count them in *made*, and write them to *sinks*."""
+    entries = Entries(made.shard.split)
+    arrow = {table: contract.arrow_schema(schema) for table, schema in schemas.items()}
+    with _without_collector():
+        for block in _blocks(records):
+            batches = _judge(block, made, arrow)
+            if batches is None:
+                continue
+            for table, (rows, batch, more) in batches.items():
+                sinks[table].write(batch, rows)
+                entries.add(table, batch, rows, more)
+            made.tally.add(block)
+        made.entries = entries.encoded()
+        made.parts = {table: sink.close() for table, sink in sinks.items()}
+
+
+class _Files:
+    """One table's files in a shard: Parquet, and beside it JSON Lines in canonical form."""
+
+    def __init__(self, names: Sequence[str], parquet: storage.Hashed, lines: storage.Hashed, schema: pa.Schema) -> None:
+        self._names, self._parquet, self._lines = names, parquet, lines
+        self._writer = tables.Writer(parquet, schema)
+        self.traces = self._writer.traces
+
+    def write(self, batch: pa.RecordBatch, rows: Sequence[Given]) -> None:
+        """Write *rows*, which are those of *batch*."""
+        self._writer.write(batch)
+        self._lines.write(b"\n".join([row.canonical for row in rows]) + b"\n")
+
+    def close(self) -> Part:
+        """End the files, and tell what they hold."""
+        self._writer.close()
+        files = {
+            name: (file.sha256, file.size) for name, file in zip(self._names, (self._parquet, self._lines), strict=True)
+        }
+        return Part(self._writer.rows, sum(trace.num_bytes for trace in self.traces), files)
+
+
+@contextmanager
+def _sink(job: Job, table: str) -> Iterator[_Files]:
+    names = (release.parquet_path(*job.shard.place(table)), release.jsonl_path(*job.shard.place(table)))
+    with storage.created(job.stage, names[0]) as parquet, storage.created(job.stage, names[1]) as lines:
+        yield _Files(names, parquet, lines, contract.arrow_schema(job.schemas[table]))
+
+
+def _read_back(job: Job, table: str, written: Sequence[tables.Trace]) -> Iterator[Problem]:
+    """Read a table's Parquet file, and give a problem if it does not hold what was judged and *written*."""
+    name = release.parquet_path(*job.shard.place(table))
+    with storage.opened(job.stage, name) as file:
+        try:
+            found = tables.trace_file(file)
+        except (pa.ArrowException, OSError) as error:
+            yield Problem("BS504", name, f"it was written, but cannot be read: {error}")
+            return
+    if found != list(written):
+        yield Problem("BS506", name, "what was written is not what is read back", hint="Check disk and memory.")
+
+
+def _records(job: Job, made: Made) -> Iterator[Record]:
+    """Give the records of the shard's stretches that keep their schemas, and note what is wrong with the others."""
+    judges = {table: contract.judge(schema) for table, schema in job.schemas.items()}
+    sidecar = Sidecar(storage.local(job.sidecar)) if job.sidecar else None
+    for stretch in made.shard.stretches:
+        made.lines[stretch.number] = 0
+        for found in json_lines(_counted(stretch, made), stretch.shown, jsonl.loads_canonical):
+            if isinstance(found, Problem):
+                made.problems.append((stretch.number, found))
+                continue
+            line, (value, form) = found
+            record = _split(Given(value, form, stretch.shown, line, "", stretch.number))
+            if sidecar is not None and isinstance(value, dict):
+                record = _joined(record, sidecar, made)
+            if judges["articles"].accepts(record.article.value) and not record.paragraphs and not record.stances:
+                yield record
+            elif wrong := list(_violations(record, judges)):
+                made.problems += [(stretch.number if row.stretch >= 0 else -1, problem) for row, problem in wrong]
+            else:
+                yield record
+            if made.errors >= MAX_ERRORS:
+                return
+
+
+def _counted(stretch: Stretch, made: Made) -> Iterator[reading.Line]:
+    for line in reading.lines(stretch.path, stretch.start, stretch.end):
+        made.lines[stretch.number] = line.number
+        yield line
+
+
+def _split(row: Given) -> Record:
+    """Give the record that *row* is: what it carries under the names of other tables becomes rows of them."""
+    if not isinstance(row.value, dict) or not row.value.keys() & CARRIED:
+        return Record(row, (), ())
+    carried = {
+        name: [
+            row._replace(value=item, canonical=jsonl.canonical(item), pointer=f"/{name}/{index}")
+            for index, item in enumerate(row.value.pop(name))
+        ]
+        for name in CARRIED
+        if isinstance(row.value.get(name), list)
+    }
+    return Record(
+        row._replace(canonical=jsonl.canonical(row.value)), carried.get("paragraphs", ()), carried.get("stances", ())
+    )
+
+
+def _joined(record: Record, sidecar: Sidecar, made: Made) -> Record:
+    more = sidecar.of(str(record.article.value.get("id")))
+    made.joined += sum(map(len, more.values()))
+    return record._replace(
+        paragraphs=[*record.paragraphs, *more.get("paragraphs", ())],
+        stances=[*record.stances, *more.get("stances", ())],
+    )
+
+
+def _violations(record: Record, judges: Mapping[str, Judge]) -> Iterator[tuple[Given, Problem]]:
+    for table, rows in zip(contract.TABLES, ([record.article], record.paragraphs, record.stances), strict=True):
+        for row in rows:
+            for found in judges[table].violations(row.value):
+                yield row, row.problem(found.code, found.message, found.pointer, found.hint)
+
+
+def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """Give *records* in blocks of about `BLOCK` bytes: enough for Arrow, few enough for a processor's cache."""
+    block: list[Record] = []
+    size = 0
+    for record in records:
+        block.append(record)
+        size += len(record.article.canonical)
+        if size >= BLOCK:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+_Batches = dict[str, tuple[Sequence[Given], pa.RecordBatch, Mapping[str, pa.Array]]]
+
+
+def _judge(block: Sequence[Record], made: Made, arrow: Mapping[str, pa.Schema]) -> _Batches | None:
+    """Judge *block* by the rules beyond the schemas; give it as record batches, or None once an error was found."""
+    articles = [record.article for record in block]
+    batch = tables.to_batch([row.value for row in articles], arrow["articles"])
+    texts = batch.column("text")
+    for record, digest, n_words in zip(block, _digests(texts), rules.count_words(texts).tolist(), strict=True):
+        for row, problem in rules.of_record(record, digest, n_words):
+            made.problems.append((row.stretch, problem))
+    if made.errors:
+        return None
+    batches: _Batches = {"articles": (articles, batch, {"statement": batch.column("rights").field("statement")})}
+    paragraphs = [row for record in block for row in record.paragraphs]
+    stances = [row for record in block for row in record.stances]
+    if paragraphs:
+        batch = tables.to_batch([row.value for row in paragraphs], arrow["paragraphs"])
+        batches["paragraphs"] = (paragraphs, batch, {})
+    if stances:
+        batch = tables.to_batch([row.value for row in stances], arrow["stances"])
+        publishers = [record.article.value["publisher"] for record in block for _ in record.stances]
+        batches["stances"] = (stances, batch, {"publisher": pa.array(publishers, pa.string())})
+    return batches
+
+
+def _digests(texts: pa.StringArray) -> list[str]:
+    """Give the SHA-256 of each of *texts* in hexadecimal, straight from Arrow's buffer."""
+    _, offsets, data = texts.buffers()
+    bounds = memoryview(offsets).cast("i")[texts.offset : texts.offset + len(texts) + 1]
+    view, sha256 = memoryview(data), hashlib.sha256
+    return [sha256(view[start:stop]).hexdigest() for start, stop in pairwise(bounds)]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Switch the cyclic garbage collector off: rows have no cycles, and looking for them costs a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -1,0 +1,95 @@
+"""Sidecar: takes files of rows that name their article, gives the rows of each article, however many there are.
+
+The rows lie in an index on disk (SQLite), which every process that makes shards reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from broadsheet import contract, jsonl, reading
+from broadsheet.problems import Problem
+from broadsheet.rows import json_lines
+from broadsheet.rules import Given
+
+#: After so many errors a file is read no further.
+MAX_ERRORS = 100
+_BATCH = 10_000
+
+
+class Source(NamedTuple):
+    """A file of rows of *table* at *path*; *shown* is its name in messages."""
+
+    table: str
+    path: str
+    shown: str
+
+
+def write(index: Path, sources: Sequence[Source]) -> tuple[int, list[Problem]]:
+    """Write the *index* of the rows of *sources*; give how many there are, and what is wrong with them."""
+    problems: list[Problem] = []
+    with sqlite3.connect(index) as database:
+        # The index is made anew by every build: nothing has to survive a crash.
+        database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
+        database.execute("CREATE TABLE rows (article TEXT, kind TEXT, path TEXT, line INTEGER, form BLOB)")
+        rows = _rows(sources, problems)
+        while batch := [row for row, _ in zip(rows, range(_BATCH), strict=False)]:
+            database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", batch)
+        database.execute("CREATE INDEX by_article ON rows (article)")
+        ((count,),) = database.execute("SELECT count(*) FROM rows").fetchall()
+    database.close()
+    return count, problems
+
+
+def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[str, str, str, int, bytes]]:
+    for source in sources:
+        judge = contract.judge(contract.table_schema(source.table))
+        for found in json_lines(reading.lines(source.path), source.shown, jsonl.loads_canonical):
+            if isinstance(found, Problem):
+                problems.append(found)
+                continue
+            line, (value, form) = found
+            if not judge.accepts(value):
+                row = Given(value, form, source.shown, line)
+                problems += [row.problem(v.code, v.message, v.pointer, v.hint) for v in judge.violations(value)]
+                if len(problems) >= MAX_ERRORS:
+                    return
+                continue
+            yield value["article_id"], source.table, source.shown, line, form
+
+
+class Sidecar:
+    """The index at *path*, to be read."""
+
+    def __init__(self, path: str) -> None:
+        """Open the index."""
+        self._database = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro&immutable=1", uri=True)
+
+    def of(self, article: str) -> Mapping[str, list[Given]]:
+        """Give the rows of *article* by table, in the order of the files."""
+        sql = "SELECT kind, form, path, line FROM rows WHERE article = ? ORDER BY rowid"
+        found: dict[str, list[Given]] = {}
+        for table, form, path, line in self._database.execute(sql, (article,)):
+            found.setdefault(table, []).append(Given(orjson.loads(form), form, path, line))
+        return found
+
+    def unknown(self, articles: Iterator[str]) -> Iterator[Problem]:
+        """Give a problem for the first row of each article that is not among *articles*, which come sorted."""
+        known = next(articles, None)
+        sql = "SELECT article, path, line FROM rows ORDER BY article, rowid"
+        for article, rows in groupby(self._database.execute(sql), key=lambda row: str(row[0])):
+            while known is not None and known < article:
+                known = next(articles, None)
+            if known != article:
+                _, path, line = next(rows)
+                yield Problem("BS208", path, f"there is no article '{article}'", line=line, pointer="/article_id")
+
+    def close(self) -> None:
+        """Close the index."""
+        self._database.close()
