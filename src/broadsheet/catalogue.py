@@ -57,7 +57,7 @@ class Entries:
             "digest": pa.array([tables.row_digest(row.canonical) for row in rows], pa.binary(32)),
             "split": pa.repeat(self._split, len(rows)),
             "stretch": pa.array([row.stretch for row in rows], pa.int32()),
-            "path": pa.array([row.path for row in rows]),
+            "path": pa.array([row.path for row in rows], pa.string()),
             "line": pa.array([row.line for row in rows], pa.int32()),
         }
         self._batches[table].append(pa.record_batch(arrays))

@@ -7,7 +7,7 @@ lines give the text, and gold labels follow from the labels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -67,15 +67,12 @@ def is_firm(claim: Row) -> bool:
 _FIRM = (("stated", None), ("inferred", "high"))
 
 
-def of_text(row: Row, digest: str | None = None) -> Iterator[Violation]:
-    """Judge what the article's *row* says of its own text: its length, its digest, the quotes that lie in it.
-
-    *digest* is the SHA-256 of the text, where it is known already.
-    """
+def of_text(row: Row) -> Iterator[Violation]:
+    """Judge what the article's *row* says of its own text: its length, its digest, the quotes that lie in it."""
     text: str = row["text"]
     if row["n_chars"] != len(text):
         yield _violation("BS507", f"n_chars is {row['n_chars']}, but the text has {len(text)} characters")
-    if row["text_sha256"] != (digest or hashlib.sha256(text.encode()).hexdigest()):
+    if row["text_sha256"] != hashlib.sha256(text.encode()).hexdigest():
         yield _violation("BS507", "text_sha256 is not the text's")
     for claim in row["provenance"]["claims"]:
         for quote in claim["evidence"]:
@@ -85,49 +82,61 @@ def of_text(row: Row, digest: str | None = None) -> Iterator[Violation]:
                 yield _violation("BS401", message)
 
 
-def of_record(record: Record, digest: str, n_words: int) -> Iterator[tuple[Given, Problem]]:
+def of_record(record: Record, counts: Counts) -> list[tuple[Given, Problem]]:
     """Judge *record*, whose rows keep their schemas; give problems, each with the row that it lies on.
 
-    *digest* and *n_words* are those of the article's text.
+    *counts* are those of the article's text.
     """
+    row = record.article.value
+    text, claims = row["text"], row["provenance"]["claims"]
+    segment = "\n".join([line.value["text"] for line in record.paragraphs]) if record.paragraphs else text
+    found: list[Violation] = []
+    # Most articles are as they should be: they pass these few comparisons, and only the others are looked at closely.
+    if (row["n_words"], row["n_paragraphs"], row["text_sha256"], row["n_chars"]) != (*counts, len(text)):
+        found += _of_counts(row, counts)
+    if not _columns_hold(row, claims):
+        found += _of_columns(row, claims)
+    for index, claim in enumerate(claims):
+        for quote in claim["evidence"]:
+            if not _holds(quote, text if quote["source"] == "text" else segment):
+                found.append(_misplaced(quote, {"text": text, "segment": segment}, f"/provenance/claims/{index}"))
     article = record.article
-    row, text = article.value, article.value["text"]
-    own = [*_of_counts(row, digest, n_words), *_of_columns(row)]
-    for found in own:
-        yield article, article.problem(found.code, f"'{row['id']}': {found.message}", found.pointer)
-    segment = text
+    problems = [(article, article.problem(v.code, f"'{row['id']}': {v.message}", v.pointer)) for v in found]
     if record.paragraphs:
-        yield from _of_paragraphs(record)
-        segment = "\n".join(line.value["text"] for line in record.paragraphs)
-    strings = {"text": text, "segment": segment}
-    for index, claim in enumerate(row["provenance"]["claims"]):
-        if claim["evidence"]:
-            for message in _broken_quotes(claim["evidence"], strings):
-                yield article, article.problem("BS401", f"'{row['id']}': {message}", f"/provenance/claims/{index}")
+        problems += _of_paragraphs(record)
     if record.stances:
-        yield from _of_stances(record)
+        problems += _of_stances(record)
+    return problems
 
 
-def count_words(texts: pa.StringArray) -> npt.NDArray[np.int64]:
-    """Give how many words each of *texts* has: stretches without white space, as ``str.split`` finds them.
+class Counts(NamedTuple):
+    """What is counted of a text: its words, its lines, and the SHA-256 of its bytes in hexadecimal."""
+
+    words: int
+    lines: int
+    sha256: str
+
+
+def count(texts: pa.StringArray) -> list[Counts]:
+    """Give the counts of each of *texts*; words are stretches without white space, as ``str.split`` finds them.
 
     One pass over the bytes: in almost every text only spaces and line feeds part words; the others are split for real.
     """
     offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(texts.buffers()[2], dtype=np.uint8) if texts.buffers()[2] else np.empty(0, np.uint8)
+    data = np.frombuffer(texts.buffers()[2] or b"", dtype=np.uint8)
     blank = data <= _SPACE
-    ends = blank[1:] > blank[:-1]  # the places where a word ends before a byte that is blank
-    bounds = offsets.tolist()
-    counts = np.array(
-        [
-            np.count_nonzero(ends[start : stop - 1]) + (not blank[stop - 1]) if stop > start else 0
-            for start, stop in pairwise(bounds)
-        ],
-        dtype=np.int64,
-    )
+    ends = blank[1:] > blank[:-1]  # where a word ends before a byte that is blank
+    feeds = data == _LINE_FEED
     odd = _odd_places(data, offsets)
-    for index in np.unique(np.searchsorted(offsets, odd, side="right") - 1).tolist():
-        counts[index] = len(texts[index].as_py().split())
+    split = set(np.unique(np.searchsorted(offsets, odd, side="right") - 1).tolist()) if len(odd) else ()
+    whole, nonzero, sha256 = data.data, np.count_nonzero, hashlib.sha256
+    counts = []
+    for index, (start, stop) in enumerate(pairwise(offsets.tolist())):
+        words = int(nonzero(ends[start : stop - 1])) + (not blank[stop - 1]) if stop > start else 0
+        if index in split:
+            words = len(texts[index].as_py().split())
+        lines = int(nonzero(feeds[start:stop])) + 1
+        counts.append(Counts(words, lines, sha256(whole[start:stop]).hexdigest()))
     return counts
 
 
@@ -146,24 +155,53 @@ def _violation(code: str, message: str, pointer: str = "") -> Violation:
     return Violation(code, pointer, message, "")
 
 
-def _of_counts(row: Row, digest: str, n_words: int) -> Iterator[Violation]:
-    text = row["text"]
+def _of_counts(row: Row, counts: Counts) -> Iterator[Violation]:
     derived = {
-        "n_chars": len(text),
-        "n_words": n_words,
-        "n_paragraphs": text.count("\n") + 1,
-        "text_sha256": digest,
+        "n_chars": len(row["text"]),
+        "n_words": counts.words,
+        "n_paragraphs": counts.lines,
+        "text_sha256": counts.sha256,
     }
     for field, value in derived.items():
         if row[field] != value:
             yield _violation("BS507", f"{field} is {short(row[field])}, but its text gives {short(value)}")
 
 
-def _of_columns(row: Row) -> Iterator[Violation]:
+def _columns_hold(row: Row, claims: Sequence[Row]) -> bool:
+    """Tell whether the columns are what `_of_columns` asks for."""
+    firm: dict[str, str | None] = {}
+    for claim in claims:
+        field = claim["field"]
+        if claim["basis"] == "stated" or (claim["basis"] == "inferred" and claim["confidence"] == "high"):
+            if firm.get(field) is not None and field in CLAIMED:
+                return False
+            firm[field] = claim["value"]
+        elif field not in firm:
+            firm[field] = None
+    for field, value in firm.items():
+        if field == "published":
+            if row[field] != ((value + "-01-01")[:10] if value else None):
+                return False
+            if row["published_precision"] != PRECISION[len(value or "")]:
+                return False
+        elif field in _PLAIN and row[field] != value:
+            return False
+    return bool((row["published"] is None) == (row["published_precision"] == "unknown"))
+
+
+_PLAIN = frozenset(CLAIMED) - {"published"}
+
+
+def _of_columns(row: Row, claims: Sequence[Row]) -> Iterator[Violation]:
     """Judge the columns of which something is claimed: each has what is claimed firmly, or else null."""
-    claims = row["provenance"]["claims"]
     claimed = {claim["field"] for claim in claims}
-    firm = {claim["field"]: claim["value"] for claim in claims if (claim["basis"], claim["confidence"]) in _FIRM}
+    firm: dict[str, str] = {}
+    for index, claim in enumerate(claims):
+        if is_firm(claim) and claim["field"] in CLAIMED:
+            if claim["field"] in firm:
+                message = f"a second firm claim on the {claim['field']}"
+                yield _violation("BS405", message, f"/provenance/claims/{index}")
+            firm[claim["field"]] = claim["value"]
     for field in CLAIMED:
         if field not in claimed:
             continue
@@ -202,15 +240,24 @@ def _of_paragraphs(record: Record) -> Iterator[tuple[Given, Problem]]:
         yield record.article, record.article.problem("BS507", message)
 
 
-def _broken_quotes(evidence: Iterable[Row], strings: Mapping[str, str]) -> Iterator[str]:
-    for quote in evidence:
-        string, start, end = strings[quote["source"]], quote["start"], quote["end"]
-        if string[start:end] != quote["exact"]:
-            yield f"{quote['source']}[{start}:{end}] is {short(string[start:end])}, not {short(quote['exact'])}"
-            continue
-        prefix, suffix = quote["prefix"], quote["suffix"]
-        if string[max(0, start - len(prefix)) : start] != prefix or string[end : end + len(suffix)] != suffix:
-            yield f"the words around {quote['source']}[{start}:{end}] are not those of its prefix and suffix"
+def _holds(quote: Row, string: str) -> bool:
+    """Tell whether *quote* stands at its place in *string*, with its prefix before it and its suffix after it."""
+    start, end, prefix, suffix = quote["start"], quote["end"], quote["prefix"], quote["suffix"]
+    return bool(
+        string[start:end] == quote["exact"]
+        and string[max(0, start - len(prefix)) : start] == prefix
+        and string[end : end + len(suffix)] == suffix
+    )
+
+
+def _misplaced(quote: Row, strings: Mapping[str, str], pointer: str) -> Violation:
+    string, start, end = strings[quote["source"]], quote["start"], quote["end"]
+    place = f"{quote['source']}[{start}:{end}]"
+    if string[start:end] != quote["exact"]:
+        message = f"{place} is {short(string[start:end])}, not {short(quote['exact'])}"
+    else:
+        message = f"the words around {place} are not those of its prefix and suffix"
+    return _violation("BS401", message, pointer)
 
 
 def _of_stances(record: Record) -> Iterator[tuple[Given, Problem]]:
@@ -221,8 +268,11 @@ def _of_stances(record: Record) -> Iterator[tuple[Given, Problem]]:
         groups.setdefault(row["target_id"], []).append(label)
         if row["article_id"] != article["id"]:
             yield label, label.problem("BS208", f"the label is of '{article['id']}', but names '{row['article_id']}'")
-        for message in _broken_quotes(row["evidence"], {"text": article["text"], "segment": ""}):
-            yield label, label.problem("BS401", f"'{article['id']}': {message}", "/evidence")
+        strings = {"text": article["text"], "segment": ""}
+        for quote in row["evidence"]:
+            if not _holds(quote, strings[quote["source"]]):
+                found = _misplaced(quote, strings, "/evidence")
+                yield label, label.problem(found.code, f"'{article['id']}': {found.message}", found.pointer)
     for target, group in groups.items():
         gold = [label for label in group if label.value["is_gold"]]
         for label in gold[1:]:

@@ -118,7 +118,7 @@ class Tally:
     """What is counted while rows pass by, and summed up over shards: few counters, however many rows there are."""
 
     bases: Counter[tuple[str, str]] = field(default_factory=Counter)
-    flat_bases: Counter[tuple[str, str]] = field(default_factory=Counter)
+    firm: Counter[tuple[str, str]] = field(default_factory=Counter)
     lines: Counter[tuple[str, bool]] = field(default_factory=Counter)
     chars: Counter[tuple[str, bool]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -126,17 +126,16 @@ class Tally:
     def add(self, records: Sequence[Record]) -> None:
         """Count *records*."""
         articles = [record.article.value for record in records]
-        claims = [article["provenance"]["claims"] for article in articles]
-        self.bases.update([(claim["field"], claim["basis"]) for own in claims for claim in own])
-        for own in claims:
-            firm = {claim["field"]: claim["basis"] for claim in own if is_firm(claim)}
-            self.flat_bases.update([(column, firm.get(column, "unknown")) for column in FLAT])
+        self.counts["articles"] += len(articles)
+        claims = [claim for article in articles for claim in article["provenance"]["claims"]]
+        self.bases.update([(claim["field"], claim["basis"]) for claim in claims])
+        self.firm.update([(claim["field"], claim["basis"]) for claim in claims if is_firm(claim)])
         references = [reference for article in articles for reference in article["references"]]
         stances = [row.value for record in records for row in record.stances]
         quotes = [
             (article["id"], quote["source"], quote["start"], quote["end"])
-            for article, own in zip(articles, claims, strict=True)
-            for claim in own
+            for article in articles
+            for claim in article["provenance"]["claims"]
             for quote in claim["evidence"]
         ]
         quotes += [
@@ -169,7 +168,7 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Take over what *other* has counted."""
-        for name in ("bases", "flat_bases", "lines", "chars", "counts"):
+        for name in ("bases", "firm", "lines", "chars", "counts"):
             getattr(self, name).update(getattr(other, name))
 
 
@@ -197,7 +196,7 @@ def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Sum
         by_language=_counts(catalogue, "language"),
         by_rights=_counts(catalogue, "statement"),
         by_basis={field: {b: tally.bases[field, b] for b in BASES} for field in _fields() if _any(tally.bases, field)},
-        flat_by_basis={column: {basis: tally.flat_bases[column, basis] for basis in BASES} for column in FLAT},
+        flat_by_basis={column: _flat(tally, column) for column in FLAT},
         n_unknown_publisher=query("SELECT count(*) FROM articles WHERE publisher IS NULL")[0][0],
         n_claims=sum(tally.bases.values()),
         n_quotes=tally.counts["quotes"],
@@ -336,6 +335,12 @@ def _alpha(items: Iterable[tuple[Sequence[Any], int]], values: Sequence[Any], le
     used = repeated.sum(axis=0) > 0
     domain = np.array(values)[used] if level == "ordinal" else None
     return float(krippendorff.alpha(value_counts=repeated[:, used], value_domain=domain, level_of_measurement=level))
+
+
+def _flat(tally: Tally, column: str) -> dict[str, int]:
+    """Count the articles by the basis of the claim that *column*'s value comes from; `unknown` where it is null."""
+    counts = {basis: tally.firm[column, basis] for basis in BASES}
+    return counts | {"unknown": tally.counts["articles"] - sum(counts.values())}
 
 
 def _roles() -> list[str]:
