@@ -20,10 +20,10 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def test_a_failing_block_leaves_the_old_release_and_nothing_else(tmp_path: Path) -> None:
     place = tmp_path / "release"
     with release.staged(place) as stage:
-        release.write(stage, "a.txt", b"old")
-        release.write_checksums(stage)
+        release.write(stage.folder, "a.txt", b"old")
+        release.write_checksums(stage.folder)
     with pytest.raises(ZeroDivisionError), release.staged(place) as stage:
-        release.write(stage, "a.txt", bytes([1 // 0]))
+        release.write(stage.folder, "a.txt", bytes([1 // 0]))
     assert (place / "a.txt").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
 
@@ -31,8 +31,8 @@ def test_a_failing_block_leaves_the_old_release_and_nothing_else(tmp_path: Path)
 def test_a_rename_that_fails_puts_the_old_release_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "release"
     with release.staged(place) as stage:
-        release.write(stage, "a.txt", b"old")
-        release.write_checksums(stage)
+        release.write(stage.folder, "a.txt", b"old")
+        release.write_checksums(stage.folder)
     rename = Path.rename
 
     def failing(self: Path, target: Path) -> Path:
@@ -42,7 +42,7 @@ def test_a_rename_that_fails_puts_the_old_release_back(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="input/output"), release.staged(place) as stage:
-        release.write(stage, "a.txt", b"new")
+        release.write(stage.folder, "a.txt", b"new")
     assert (place / "a.txt").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
 

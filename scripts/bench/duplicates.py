@@ -27,7 +27,7 @@ import corpus
 import harness
 import numpy as np
 
-from broadsheet import duplicates
+from broadsheet import minhash
 
 OURS, YARDSTICK = "ours", "datasketch, hashing with xxHash"
 SHA, RENSA = "datasketch, hashing with SHA-1 (its default)", "rensa's Python API"
@@ -101,7 +101,7 @@ class Result:
 
 def _ours() -> Find:
     def find(texts: Sequence[str]) -> Sequence[int]:
-        first: list[int] = duplicates.clusters(duplicates.signatures(texts), THRESHOLD).tolist()
+        first: list[int] = minhash.clusters(minhash.signatures(texts), THRESHOLD).tolist()
         return first
 
     return find
@@ -123,9 +123,9 @@ def _datasketch_given() -> Find:
     """Give datasketch without what it leaves to its user: it only permutes, and finds."""
 
     def hashes(texts: Sequence[str]) -> Iterator[list[int]]:
-        room = duplicates._room(max(map(len, texts)))  # noqa: SLF001 - only to compare
+        room = minhash._room(max(map(len, texts)))  # noqa: SLF001 - only to compare
         for text in texts:
-            found, _, _ = duplicates._shingles(text, np.array([len(text)]), room)  # noqa: SLF001 - as above
+            found, _, _ = minhash._shingles(text, np.array([len(text)]), room)  # noqa: SLF001 - as above
             yield np.unique(found >> np.uint64(32)).tolist()
 
     return _sketch(int, hashes)
@@ -139,8 +139,8 @@ def _sketch(hashed: Callable[[Any], int], split: Callable[[Sequence[str]], Itera
     from datasketch import MinHash, MinHashLSH  # noqa: PLC0415 - as above
 
     def find(texts: Sequence[str]) -> Sequence[int]:
-        index = MinHashLSH(threshold=THRESHOLD, num_perm=duplicates.PERMUTATIONS)
-        sketches = MinHash.generator(split(texts), num_perm=duplicates.PERMUTATIONS, hashfunc=hashed)
+        index = MinHashLSH(threshold=THRESHOLD, num_perm=minhash.PERMUTATIONS)
+        sketches = MinHash.generator(split(texts), num_perm=minhash.PERMUTATIONS, hashfunc=hashed)
         pairs = []
         for number, sketch in enumerate(sketches):
             pairs += [(number, other) for other in index.query(sketch)]
@@ -153,10 +153,10 @@ def _sketch(hashed: Callable[[Any], int], split: Callable[[Sequence[str]], Itera
 def _rensa() -> Find:
     import rensa  # noqa: PLC0415 - as above
 
-    bands = duplicates.banding(THRESHOLD).bands
+    bands = minhash.banding(THRESHOLD).bands
 
     def find(texts: Sequence[str]) -> Sequence[int]:
-        permutations = duplicates.PERMUTATIONS
+        permutations = minhash.PERMUTATIONS
         sketches = []
         for start in range(0, len(texts), BATCH):
             sets = [[*shingles(text)] for text in texts[start : start + BATCH]]
@@ -181,11 +181,11 @@ _FOLDING: dict[int, int] = {}
 
 
 def shingles(text: str) -> set[str]:
-    """Give the shingles of *text* as `duplicates` defines them, by Python's own means."""
+    """Give the shingles of *text* as `minhash` defines them, by Python's own means."""
     if not _FOLDING:
-        _FOLDING.update((point, to) for point, to in enumerate(duplicates.folding().tolist()) if point != to)
+        _FOLDING.update((point, to) for point, to in enumerate(minhash.folding().tolist()) if point != to)
     folded = " ".join(text.translate(_FOLDING).split())
-    return {folded[at : at + duplicates.SHINGLE] for at in range(max(1, len(folded) - duplicates.SHINGLE + 1))}
+    return {folded[at : at + minhash.SHINGLE] for at in range(max(1, len(folded) - minhash.SHINGLE + 1))}
 
 
 def connected(size: int, pairs: Sequence[tuple[int, int]]) -> Sequence[int]:
@@ -340,11 +340,11 @@ def report(results: Sequence[Result], texts: Sequence[str], planted: Sequence[Pl
     """Give the report in Markdown."""
     measured = {result.name: result for result in results if not result.failed}
     size = sum(len(text.encode()) for text in texts) / 1e6
-    cut = duplicates.banding(THRESHOLD)
+    cut = minhash.banding(THRESHOLD)
     return "\n".join(
         [
             f"{len(texts):,} texts, {size:.1f} MB; a threshold of {THRESHOLD}; median of {repeat}; one core.",
-            f"Shingles of {duplicates.SHINGLE} characters; {duplicates.PERMUTATIONS} permutations, of which ours cuts",
+            f"Shingles of {minhash.SHINGLE} characters; {minhash.PERMUTATIONS} permutations, of which ours cuts",
             f"{cut.bands} bands of {cut.rows}.",
             harness.machine(PACKAGES),
             "",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broadsheet import contract, documents, jsonl, recipe, release, shards, sources, spread, summary, verify
+from broadsheet import contract, documents, jsonl, recipe, release, shards, sources, spread, storage, summary, verify
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Row, Schema
 from broadsheet.documents import Facts
@@ -25,7 +25,7 @@ from broadsheet.sources import Given
 class Built:
     """What a build made: the release's *place*, *version* and logical *digest*, and the number of *rows* by table."""
 
-    place: Path
+    place: Path | str
     version: str
     digest: str
     rows: Mapping[str, int]
@@ -34,7 +34,7 @@ class Built:
 
 def build(
     folder: Path,
-    place: Path | None = None,
+    place: Path | str | None = None,
     tell: Callable[[str], None] = lambda _: None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -50,25 +50,27 @@ def build(
     dataset = recipe.read(folder)
     schemas = {table: contract.table_schema(table) for table in contract.TABLES}
     goal = place or dataset.release
-    with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as scratch:
-        given = sources.gather(dataset, scratch)
-        jobs = [Job(shard, str(stage), schemas, given.index) for shard in sources.cut(given.files)]
-        merged = Merged(Catalogue(Path(scratch)))
-        with spread.executor(workers and min(workers, len(jobs)), scheduler) as pool:
+    with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
+        given = sources.gather(dataset, stage.scratch)
+        merged = Merged(Catalogue(Path(own)))
+        with spread.executor(workers and min(workers, len(given.shards)), scheduler) as pool:
+            tell("joining")
+            index = sources.join(dataset, given.shards, stage.scratch, pool)
+            jobs = [Job(shard, stage.data, stage.scratch, schemas, index.path) for shard in given.shards]
             for made in spread.results(pool, shards.make, jobs):
                 merged.take(made)
                 tell(f"building: {merged.rows('articles'):,} articles")
-        raise_if([*merged.problems, *(found := list(merged.judge(schemas, given.index, given.joined)))])
+        raise_if([*merged.problems, *(found := list(merged.judge(schemas, index.path, index.entries)))])
         tell("writing documents")
-        facts = _facts(dataset, stage, merged, given, schemas)
+        facts = _facts(dataset, stage.data, merged, given, schemas)
         texts = documents.render(facts)
         for name in merged.empty_files():
-            release.remove(stage, name)
+            storage.remove(stage.data, name)
         for name, data in [*texts.items(), *_schema_files(facts.schemas)]:
-            release.write(stage, name, data)
-        release.write_checksums(stage, merged.checksums())
+            release.write(stage.folder, name, data)
+        release.write_checksums(stage.folder, merged.checksums())
         tell("verifying")
-        raise_if(list(verify.check_documents(stage, facts.digest, merged.parts(), facts.schemas)))
+        raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))
     if place is None:
         for copy in dataset.datasheet_copies:
             copy.write_bytes(texts[release.DATASHEET])
@@ -81,7 +83,7 @@ def build(
     )
 
 
-def _facts(dataset: Recipe, stage: Path, merged: Merged, given: Given, schemas: Mapping[str, Schema]) -> Facts:
+def _facts(dataset: Recipe, stage: str, merged: Merged, given: Given, schemas: Mapping[str, Schema]) -> Facts:
     """Give what the documents may say; the tables without rows are no tables any more."""
     sizes = {
         table: documents.Size(
@@ -106,13 +108,14 @@ def _facts(dataset: Recipe, stage: Path, merged: Merged, given: Given, schemas: 
     )
 
 
-def _rows(stage: Path, merged: Merged, table: str) -> Iterator[Row]:
+def _rows(stage: str, merged: Merged, table: str) -> Iterator[Row]:
     """Read the rows of *table* back; for few of them."""
     for splits in merged.parts().get(table, {}).values():
         for part in splits:
             for name in part.files:
                 if name.endswith(".jsonl"):
-                    yield from (line.value for line in jsonl.parse((stage / name).read_bytes(), name)[0])
+                    with storage.opened(stage, name) as file:
+                        yield from (line.value for line in jsonl.parse(file.read(), name)[0])
 
 
 def _schema_files(schemas: Mapping[str, Schema]) -> Iterator[tuple[str, bytes]]:

@@ -126,6 +126,16 @@ class Catalogue:
         for value, *place in self.query(sql):
             yield value, Place(*place)
 
+    def leaks(self) -> Iterator[tuple[Place, Place]]:
+        """Give the places of articles that are duplicates of one in another split, each after that one's."""
+        sql = """
+            SELECT b.split, b.stretch, b.path, b.line, a.split, a.stretch, a.path, a.line
+            FROM articles a JOIN articles b ON a.duplicate_of = b.id WHERE a.split <> b.split
+            ORDER BY a.stretch, a.line, a.path
+        """
+        for row in self.query(sql):
+            yield Place(*row[:4]), Place(*row[4:])
+
     def ids(self) -> Iterator[str]:
         """Give the ids of all articles, sorted by code points."""
         for batch in self._connection().sql("SELECT id FROM articles ORDER BY id").to_arrow_reader(100_000):

@@ -50,7 +50,8 @@ def build(
         "dataset"
     ),
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where the release goes. [default: DATASET_DIR/release]")
+        str | None,
+        typer.Option("--out", metavar="DIR|URL", help="Where the release goes. [default: DATASET_DIR/release]"),
     ] = None,
     workers: Annotated[
         int | None,

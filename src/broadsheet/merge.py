@@ -88,6 +88,9 @@ class Merged:
             yield self._at(place, "BS208", f"duplicate_of is '{value}', but there is no such article")
         if index is not None and self._joined != rows:
             yield from islice(Sidecar(storage.local(index)).unknown(self.catalogue.ids()), MAX_ERRORS)
+        for first, second in islice(self.catalogue.leaks(), MAX_ERRORS):
+            message = f"the text is a near-duplicate of {self._said(first)}, in another split"
+            yield replace(self._at(second, "BS210", message), severity="warning")
         same = self.catalogue.repeated("articles", ["text_sha256"], "duplicate_of IS NULL")
         for first, second in islice(same, MAX_ERRORS):
             leaks = first.split != second.split

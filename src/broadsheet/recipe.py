@@ -68,6 +68,7 @@ class Recipe:
     articles: Mapping[str, Any] | None = None
     paragraphs: Mapping[str, Any] | None = None
     stances: Mapping[str, Any] | None = None
+    duplicates: Mapping[str, float] | None = None
 
     @property
     def release(self) -> Path:

@@ -9,8 +9,11 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
+from broadsheet import storage
 from broadsheet.jsonl import decode
 from broadsheet.problems import Problem, cannot_run
 
@@ -31,9 +34,9 @@ def parquet_pattern(table: str, split: str, total: int) -> str:
 
 
 def jsonl_path(table: str, split: str = "train", number: int = 0, total: int = 1) -> str:
-    """Where the same rows lie as JSON Lines; a table that is one shard of the split `train` is one file of its name."""
-    if (split, total) == ("train", 1):
-        return f"jsonl/{table}.jsonl"
+    """Where the same rows lie as JSON Lines; a split of one shard is one file, named after its table."""
+    if total == 1:
+        return f"jsonl/{table}.jsonl" if split == "train" else f"jsonl/{table}-{split}.jsonl"
     return f"jsonl/{table}/{split}-{number:05d}-of-{total:05d}.jsonl"
 
 
@@ -42,22 +45,64 @@ def schema_path(name: str) -> str:
     return f"schema/{name}"
 
 
-@contextmanager
-def staged(place: Path) -> Iterator[Path]:
-    """Give an empty folder beside *place*; when the block ends well, it takes *place* over, and otherwise vanishes.
+@dataclass(frozen=True)
+class Stage:
+    """Where a release is made: its documents in the *folder*, its tables in *data*, and what nobody keeps in *scratch*.
 
-    A release that is there is replaced; anything else that is there is refused (`CannotRun`), and never touched.
+    All who share the work must reach *data* and *scratch*, by path or by URL; the folder is this process's own.
     """
+
+    folder: Path
+    data: str
+    scratch: str
+
+
+@contextmanager
+def staged(place: Path | str) -> Iterator[Stage]:
+    """Give the stage of a release; when the block ends well, the release is in *place*, and otherwise nothing is.
+
+    On this machine's disks, the stage lies beside *place* and takes it over as a whole; a release that is there is
+    replaced. At a URL, the tables are written in place, and SHA256SUMS, which makes them a release, comes last; what is
+    there already is not replaced. Anything that is no release is refused (`CannotRun`), and never touched.
+    """
+    token = secrets.token_hex(4)
+    if isinstance(place, str) and storage.is_remote(place):
+        with _staged_elsewhere(place.rstrip("/"), token) as stage:
+            yield stage
+        return
+    place = Path(place)
     _check_place(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    stage = place.parent / f".{place.name}.{secrets.token_hex(4)}.staging"
-    stage.mkdir()
+    folder, scratch = (place.parent / f".{place.name}.{token}.{what}" for what in ("staging", "scratch"))
+    folder.mkdir()
+    scratch.mkdir()
     try:
-        yield stage
-        _sync(stage)
-        _swap(stage, place)
+        yield Stage(folder, str(folder.absolute()), str(scratch.absolute()))
+        _sync(folder)
+        _swap(folder, place)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _staged_elsewhere(place: str, token: str) -> Iterator[Stage]:
+    if storage.exists(place):
+        hint = "A release elsewhere than on this machine's disks is not replaced: name another place."
+        raise cannot_run("BS602", place, "something is there already", hint=hint)
+    scratch = f"{place}.{token}.scratch"
+    done = False
+    try:
+        with TemporaryDirectory(prefix="broadsheet-") as folder:
+            yield Stage(Path(folder), place, scratch)
+            for name in [*_files(Path(folder)), CHECKSUMS]:
+                with storage.created(place, name, scratch) as file:
+                    file.write((Path(folder) / name).read_bytes())
+        done = True
+    finally:
+        storage.remove_all(scratch)
+        if not done:
+            storage.remove_all(place)
 
 
 def write(folder: Path, name: str, data: bytes) -> None:
@@ -67,21 +112,14 @@ def write(folder: Path, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def remove(folder: Path, name: str) -> None:
-    """Remove the file *name* of the release in *folder*, and the folder it was in if that is empty now."""
-    path = folder / name
-    path.unlink()
-    if not any(path.parent.iterdir()):
-        path.parent.rmdir()
-
-
 def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
     """Write SHA256SUMS: a line for each file of the release, as coreutils' ``sha256sum -c`` reads it.
 
-    *known* digests, of files that were hashed as they were written, are taken as they are.
+    *known* digests, of files that were hashed as they were written (and may lie elsewhere), are taken as they are.
     """
     known = known or {}
-    lines = [f"{known.get(name) or _sha256(folder / name)}  {name}\n" for name in _files(folder)]
+    names = sorted({*_files(folder), *known})
+    lines = [f"{known.get(name) or _sha256(folder / name)}  {name}\n" for name in names]
     write(folder, CHECKSUMS, "".join(lines).encode())
 
 

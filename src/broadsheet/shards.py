@@ -88,13 +88,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Job:
-    """A *shard* to be made: into the folder *stage*, by the *schemas* of the tables.
+    """A *shard* to be made: into the folder *stage*, by way of *scratch*, by the *schemas* of the tables.
 
     *sidecar* is the path of the index of the rows that lie in files of their own, if there are any.
     """
 
     shard: Shard
     stage: str
+    scratch: str
     schemas: Mapping[str, Schema]
     sidecar: str | None = None
 
@@ -168,7 +169,8 @@ class _Files:
 @contextmanager
 def _sink(job: Job, table: str) -> Iterator[_Files]:
     names = (release.parquet_path(*job.shard.place(table)), release.jsonl_path(*job.shard.place(table)))
-    with storage.created(job.stage, names[0]) as parquet, storage.created(job.stage, names[1]) as lines:
+    places = (job.stage, names[0], job.scratch), (job.stage, names[1], job.scratch)
+    with storage.created(*places[0]) as parquet, storage.created(*places[1]) as lines:
         yield _Files(names, parquet, lines, contract.arrow_schema(job.schemas[table]))
 
 
@@ -233,12 +235,13 @@ def _split(row: Given) -> Record:
 
 
 def _joined(record: Record, sidecar: Sidecar, made: Made) -> Record:
-    more = sidecar.of(str(record.article.value.get("id")))
-    made.joined += sum(map(len, more.values()))
-    return record._replace(
-        paragraphs=[*record.paragraphs, *more.get("paragraphs", ())],
-        stances=[*record.stances, *more.get("stances", ())],
-    )
+    article = record.article
+    found = sidecar.of(str(article.value.get("id")))
+    made.joined += found.entries
+    if found.duplicate_of is not None and article.value.get("duplicate_of") is None:
+        article.value["duplicate_of"] = found.duplicate_of
+        article = article._replace(canonical=jsonl.canonical(article.value))
+    return Record(article, [*record.paragraphs, *found.paragraphs], [*record.stances, *found.stances])
 
 
 def _violations(record: Record, judges: Mapping[str, Judge]) -> Iterator[tuple[Given, Problem]]:

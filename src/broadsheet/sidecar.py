@@ -6,7 +6,7 @@ The rows lie in an index on disk (SQLite), which every process that makes shards
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,8 @@ from broadsheet.rules import Given
 #: After so many errors a file is read no further.
 MAX_ERRORS = 100
 _BATCH = 10_000
+#: The kind of an entry that is no row, but says what an article is a near-duplicate of.
+DUPLICATE = "duplicate_of"
 
 
 class Source(NamedTuple):
@@ -47,6 +49,17 @@ def write(index: Path, sources: Sequence[Source]) -> tuple[int, list[Problem]]:
     return count, problems
 
 
+def note_duplicates(index: Path, duplicates: Iterable[tuple[str, str]]) -> int:
+    """Enter into *index* which articles are *duplicates*, each with the article it is like; give how many."""
+    with sqlite3.connect(index) as database:
+        before = database.total_changes
+        rows = ((article, DUPLICATE, "", 0, first.encode()) for article, first in duplicates)
+        database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+        count = database.total_changes - before
+    database.close()
+    return count
+
+
 def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[str, str, str, int, bytes]]:
     for source in sources:
         judge = contract.judge(contract.table_schema(source.table))
@@ -64,6 +77,19 @@ def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[
             yield value["article_id"], source.table, source.shown, line, form
 
 
+class Joined(NamedTuple):
+    """What belongs to an article: *paragraphs*, *stances*, and the article it is a near-duplicate of, if it is one."""
+
+    paragraphs: list[Given]
+    stances: list[Given]
+    duplicate_of: str | None
+
+    @property
+    def entries(self) -> int:
+        """How many entries of the index this is."""
+        return len(self.paragraphs) + len(self.stances) + (self.duplicate_of is not None)
+
+
 class Sidecar:
     """The index at *path*, to be read."""
 
@@ -71,18 +97,22 @@ class Sidecar:
         """Open the index."""
         self._database = sqlite3.connect(f"{Path(path).as_uri()}?mode=ro&immutable=1", uri=True)
 
-    def of(self, article: str) -> Mapping[str, list[Given]]:
-        """Give the rows of *article* by table, in the order of the files."""
+    def of(self, article: str) -> Joined:
+        """Give what belongs to *article*, rows in the order of the files."""
         sql = "SELECT kind, form, path, line FROM rows WHERE article = ? ORDER BY rowid"
         found: dict[str, list[Given]] = {}
-        for table, form, path, line in self._database.execute(sql, (article,)):
-            found.setdefault(table, []).append(Given(orjson.loads(form), form, path, line))
-        return found
+        duplicate_of = None
+        for kind, form, path, line in self._database.execute(sql, (article,)):
+            if kind == DUPLICATE:
+                duplicate_of = form.decode()
+            else:
+                found.setdefault(kind, []).append(Given(orjson.loads(form), form, path, line))
+        return Joined(found.get("paragraphs", []), found.get("stances", []), duplicate_of)
 
     def unknown(self, articles: Iterator[str]) -> Iterator[Problem]:
         """Give a problem for the first row of each article that is not among *articles*, which come sorted."""
         known = next(articles, None)
-        sql = "SELECT article, path, line FROM rows ORDER BY article, rowid"
+        sql = "SELECT article, path, line FROM rows WHERE path <> '' ORDER BY article, rowid"
         for article, rows in groupby(self._database.execute(sql), key=lambda row: str(row[0])):
             while known is not None and known < article:
                 known = next(articles, None)

@@ -10,8 +10,10 @@ import hashlib
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from broadsheet import contract, jsonl, reading, segment, sidecar, storage
 from broadsheet.annotations import annotate
@@ -39,15 +41,17 @@ class File:
 
 @dataclass(frozen=True)
 class Given:
-    """What a dataset is made from: *files* of records; and the *articles* of its pages, if it has pages.
+    """What a dataset is made from: *shards* of records; and the *articles* of its pages, if it has pages."""
 
-    *index* is where the sidecar lies, if there is one, and *joined* how many rows it has.
-    """
-
-    files: Sequence[File]
+    shards: Sequence[Shard]
     articles: Sequence[Article] = ()
-    index: str | None = None
-    joined: int = 0
+
+
+class Index(NamedTuple):
+    """Where the sidecar lies, None where a dataset needs none, and how many *entries* it has."""
+
+    path: str | None
+    entries: int
 
 
 def gather(recipe: Recipe, scratch: str) -> Given:
@@ -57,34 +61,59 @@ def gather(recipe: Recipe, scratch: str) -> Given:
     """
     if recipe.articles is None:
         return _from_pages(recipe, scratch)
-    named = recipe.articles["files"]
-    files, problems = [], []
-    for split, patterns in (named if isinstance(named, Mapping) else {"train": named}).items():
-        paths, found = _expanded(recipe, patterns)
-        problems += found
-        files += [_plain(path, split, recipe, scratch) for path in paths]
-    sidecars = []
-    for table, section in (("paragraphs", recipe.paragraphs), ("stances", recipe.stances)):
-        paths, found = _expanded(recipe, section["files"] if section else ())
-        problems += found
-        sidecars += [sidecar.Source(table, path, recipe.shown(Path(path))) for path in paths]
-    raise_if(problems)
-    if not sidecars:
-        return Given(files)
-    index = f"{scratch}/sidecar.sqlite"
+    return Given(cut(_files(recipe, scratch)))
+
+
+def join(recipe: Recipe, shards: Sequence[Shard], scratch: str, pool: Executor | None) -> Index:
+    """Write the index of what joins the records of *shards* by their id into *scratch*; raise `InvalidData`.
+
+    That are rows in files of their own, and which articles are near-duplicates, where the recipe asks for that; *pool*
+    shares the work of finding these.
+    """
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as folder:
-        rows, problems = sidecar.write(Path(folder) / "sidecar.sqlite", sidecars)
+        path = Path(folder) / "sidecar.sqlite"
+        entries, problems = sidecar.write(path, _sidecars(recipe))
         raise_if(problems)
-        storage.unpack(f"{folder}/sidecar.sqlite", scratch, "sidecar.sqlite")
-    return Given(files, (), index, rows)
+        if recipe.duplicates is not None:
+            # Only who asks for it pays for the import.
+            from broadsheet import duplicates  # noqa: PLC0415
+
+            found = duplicates.find(shards, recipe.duplicates["threshold"], Path(folder), pool)
+            entries += sidecar.note_duplicates(path, found)
+        return Index(storage.unpack(str(path), scratch, path.name)[0] if entries else None, entries)
 
 
 def _from_pages(recipe: Recipe, scratch: str) -> Given:
     articles = segment.segment(recipe)
-    with storage.created(scratch, "records.jsonl") as file:
+    with storage.created(scratch, "records.jsonl", scratch) as file:
         for record in assemble(recipe, articles, annotate(recipe, articles)):
             file.write(jsonl.serialize([record]))
-    return Given([File(f"{scratch}/records.jsonl", "articles", "train", file.size)], articles)
+    return Given(cut([File(f"{scratch}/records.jsonl", "articles", "train", file.size)]), articles)
+
+
+def _files(recipe: Recipe, scratch: str) -> list[File]:
+    named = recipe.articles["files"] if recipe.articles else []
+    files: list[File] = []
+    problems: list[Problem] = []
+    for split, patterns in (named if isinstance(named, Mapping) else {"train": named}).items():
+        paths, found = _expanded(recipe, patterns)
+        problems += found
+        files += [_plain(path, split, recipe, scratch) for path in paths]
+    raise_if(problems)
+    return files
+
+
+def _sidecars(recipe: Recipe) -> list[sidecar.Source]:
+    found: list[sidecar.Source] = []
+    for table, section in (("paragraphs", recipe.paragraphs), ("stances", recipe.stances)):
+        paths, problems = _expanded(recipe, section["files"] if section else ())
+        raise_if(problems)
+        found += [sidecar.Source(table, path, _shown(path, recipe)) for path in paths]
+    return found
+
+
+def _shown(path: str, recipe: Recipe) -> str:
+    return path if storage.is_remote(path) else recipe.shown(Path(path))
 
 
 def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[Problem]]:
@@ -106,7 +135,7 @@ def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[
 
 
 def _plain(path: str, split: str, recipe: Recipe, scratch: str) -> File:
-    shown = path if storage.is_remote(path) else recipe.shown(Path(path))
+    shown = _shown(path, recipe)
     if reading.is_seekable(path):
         return File(path, shown, split, storage.size(path))
     name = f"{hashlib.sha256(path.encode()).hexdigest()[:16]}.jsonl"

@@ -79,19 +79,21 @@ class Hashed(io.RawIOBase):
 
 
 @contextmanager
-def created(folder: str, name: str) -> Iterator[Hashed]:
+def created(folder: str, name: str, scratch: str) -> Iterator[Hashed]:
     """Give the new file *name* in *folder*; it is there when the block ends well, whole and on disk, or not at all.
 
-    Two that write the same file at once, as when a task is tried again, do not meet: the last one to end wins.
+    Until then it lies in *scratch*, on the same file system, and so does what a killed process leaves. Two that write
+    the same file at once, as when a task is tried again, do not meet: the last one to end wins.
     """
     if is_remote(folder):
         found, path = filesystem(f"{folder}/{name}")
+        found.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         with found.open(path, "wb") as file:
             yield Hashed(file)
         return
     final = Path(folder, name)
     final.parent.mkdir(parents=True, exist_ok=True)
-    passing = final.with_name(f".{final.name}.{secrets.token_hex(4)}")
+    passing = Path(scratch, f"{final.name}.{secrets.token_hex(4)}")
     try:
         with passing.open("wb", buffering=1 << 20) as file:
             yield Hashed(file)
@@ -114,6 +116,36 @@ def opened(folder: str, name: str) -> Iterator[IO[bytes]]:
             yield file
 
 
+def exists(url: str) -> bool:
+    """Tell whether there is anything at *url*."""
+    found, path = filesystem(url)
+    return bool(found.exists(path))
+
+
+def remove(folder: str, name: str) -> None:
+    """Remove the file *name* in *folder*, and the folder it was in if that is empty now."""
+    if is_remote(folder):
+        found, path = filesystem(f"{folder}/{name}")
+        found.rm_file(path)
+        parent = path.rsplit("/", 1)[0]
+        found.invalidate_cache()
+        if found.isdir(parent) and not found.ls(parent):
+            found.rmdir(parent)
+        return
+    file = Path(folder, name)
+    file.unlink()
+    if not any(file.parent.iterdir()):
+        file.parent.rmdir()
+
+
+def remove_all(url: str) -> None:
+    """Remove all that lies under *url*, if there is anything."""
+    found, path = filesystem(url)
+    found.invalidate_cache()
+    if found.exists(path):
+        found.rm(path, recursive=True)
+
+
 def local(place: str) -> str:
     """Give the path of the file at *place* on this machine; what is elsewhere is fetched, once in a process."""
     return _fetched(place) if is_remote(place) else place
@@ -130,7 +162,7 @@ def _fetched(url: str) -> str:
 
 def unpack(path: str, folder: str, name: str) -> tuple[str, int]:
     """Write the bytes of *path*, decompressed, to the file *name* in *folder*; give its place and its size."""
-    with reading.opened(path) as stream, created(folder, name) as file:
+    with reading.opened(path) as stream, created(folder, name, folder) as file:
         while data := stream.read(reading.BLOCK):
             file.write(data)
     return f"{folder}/{name}", file.size

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,7 @@ class _Compared:
     made: Made
     rows: int = 0
     num_bytes: int = 0
+    size: int = 0
     _batches: Iterator[pa.RecordBatch] = field(default_factory=lambda: iter(()))
     _waiting: list[pa.RecordBatch] = field(default_factory=list)
 
@@ -166,7 +168,8 @@ class _Compared:
             return ExitStack()
         for message in contract.column_differences(file.schema_arrow, expected, exactly=True):
             self._note(Problem("BS505", self.name, message))
-        self._batches = _bounded(file, path.stat().st_size)
+        self.size = path.stat().st_size
+        self._batches = _bounded(file, self.size)
         return file
 
     def write(self, batch: pa.RecordBatch, rows: Sequence[Given]) -> None:
@@ -193,7 +196,7 @@ class _Compared:
             found = self._take(1)
             if found is not None and len(found):
                 self._note(Problem("BS506", self.twin, f"{self.name} has more rows than its {self.rows}"))
-        return Part(self.rows, self.num_bytes, {})
+        return Part(self.rows, self.num_bytes, {self.name: ("", self.size)})
 
     def _take(self, n: int) -> pa.Table | None:
         """Give the next *n* rows of the file, or fewer at its end; None if it can't be read."""
@@ -360,14 +363,13 @@ def check_documents(
     front = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
     try:
         data = yaml.safe_load(front[1]) if front else None
-        for message in _card_differences(folder, data, parts, schemas, digest):
+        for message in _card_differences(data, parts, schemas, digest):
             yield Problem("BS509", release.CARD, message)
     except (yaml.YAMLError, KeyError, TypeError) as error:
         yield Problem("BS509", release.CARD, f"its front matter is not that of a dataset card: {error!r}")
 
 
 def _card_differences(
-    folder: Path,
     card: Any,
     parts: Mapping[str, Mapping[str, Sequence[Part]]],
     schemas: Mapping[str, Schema],
@@ -385,15 +387,19 @@ def _card_differences(
     for table, config in configs.items():
         splits = [
             {"name": split, "num_bytes": sum(p.num_bytes for p in own), "num_examples": sum(p.rows for p in own)}
-            for split, own in parts[table].items()
+            for split, own in sorted(parts[table].items())
         ]
-        files = [{"split": s, "path": release.parquet_pattern(table, s, len(own))} for s, own in parts[table].items()]
-        size = sum(path.stat().st_size for path in (folder / "data" / table).iterdir())
+        files = [
+            {"split": s, "path": release.parquet_pattern(table, s, len(own))} for s, own in sorted(parts[table].items())
+        ]
+        size = sum(
+            n for own in parts[table].values() for p in own for name, (_, n) in p.files.items() if _is_data(name)
+        )
         for name, found, expected in [
-            ("data_files", config["data_files"], files),
+            ("data_files", sorted(config["data_files"], key=itemgetter("split")), files),
             ("the digest in the description", re.findall(r"sha256:[0-9a-f]{64}", config["description"]), [digest]),
             ("features", infos[table]["features"], contract.hub_features(schemas[table])),
-            ("splits", infos[table]["splits"], splits),
+            ("splits", sorted(infos[table]["splits"], key=itemgetter("name")), splits),
             ("download_size", infos[table]["download_size"], size),
             (
                 "dataset_size",
@@ -403,3 +409,7 @@ def _card_differences(
         ]:
             if found != expected:
                 yield f"{table}: {name}: {short(found)}, but the data give {short(expected)}"
+
+
+def _is_data(name: str) -> bool:
+    return name.endswith(".parquet")

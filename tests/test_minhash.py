@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadsheet import duplicates
-from broadsheet.duplicates import EMPTY, PERMUTATIONS, SHINGLE, banding, clusters, signatures
+from broadsheet import minhash
+from broadsheet.minhash import EMPTY, PERMUTATIONS, SHINGLE, banding, clusters, signatures
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzéß"
 # Letters of several scripts and sizes in UTF-8, spaces, punctuation, a symbol, a combining mark, and U+0000.
@@ -25,7 +25,7 @@ texts = st.text(st.sampled_from("abcB Éß.,“\n\t中文字🙂🌍\u0301\x00-"
 
 @functools.cache
 def folding() -> dict[int, int]:
-    return {point: to for point, to in enumerate(duplicates.folding().tolist()) if point != to}
+    return {point: to for point, to in enumerate(minhash.folding().tolist()) if point != to}
 
 
 def folded(text: str) -> str:
@@ -97,7 +97,7 @@ def test_two_signatures_are_equal_if_the_shingles_are_and_not_if_these_have_noth
 def test_parts_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [" " * (seed % 3) + "é ".join(prose(seeded(seed), seed % 50)) + " " * (seed % 4) for seed in range(99)]
     expected = signatures(many)
-    monkeypatch.setattr(duplicates, "BYTES", 100)
+    monkeypatch.setattr(minhash, "BYTES", 100)
     assert np.array_equal(signatures(many), expected)
 
 
@@ -214,8 +214,8 @@ def test_what_is_mapped_from_a_file_and_read_in_stretches_gives_the_same(
     known[:, ::9] = np.random.default_rng(5).integers(0, 2**32, known[:, ::9].shape, dtype=np.uint32)
     expected = clusters(known, 0.8)
     known.tofile(tmp_path / "signatures")
-    monkeypatch.setattr(duplicates, "ROWS", 7)
-    monkeypatch.setattr(duplicates, "HASHES", 1)
+    monkeypatch.setattr(minhash, "ROWS", 7)
+    monkeypatch.setattr(minhash, "HASHES", 1)
     mapped = np.memmap(tmp_path / "signatures", np.uint32, "r", shape=known.shape)
     assert np.array_equal(clusters(mapped, 0.8), expected)
     assert len(set(expected.tolist())) == 3
@@ -260,7 +260,7 @@ def test_no_rows_have_no_clusters() -> None:
 def test_a_banding_fits_and_finds_what_is_as_alike_as_the_threshold(threshold: float) -> None:
     cut = banding(threshold)
     assert cut.bands * cut.rows <= PERMUTATIONS
-    assert cut.recall(threshold) >= duplicates.RECALL
+    assert cut.recall(threshold) >= minhash.RECALL
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.1, float("nan")])
