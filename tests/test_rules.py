@@ -81,8 +81,8 @@ def _claim(field: str, value: str | None, basis: str = "stated", confidence: str
     }
 
 
-LINES = [("title", "Trams"), ("heading", TEXT.split("\n")[0]), ("body", TEXT.split("\n")[1])]
-LINES += [("byline", "by Ann"), ("body", TEXT.split("\n")[2])]
+_PROSE = TEXT.split("\n")
+LINES = [("title", "Trams"), ("heading", _PROSE[0]), ("body", _PROSE[1]), ("byline", "by Ann"), ("body", _PROSE[2])]
 SEGMENT = "\n".join(text for _, text in LINES)
 
 

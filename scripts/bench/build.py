@@ -141,19 +141,19 @@ PEERS = (
 # --- the runs ---
 
 
-def measure(job: Job, wrong: Mapping[str, Job], place: Path, repeat: int) -> list[Result]:
-    """Give the result of every peer: first which *wrong* jobs it refuses, then *repeat* rounds of the *job* in turns.
+def measure(peers: Sequence[Peer], job: Job, wrong: Mapping[str, Job], place: Path, repeat: int) -> list[Result]:
+    """Give the result of each of *peers*: which *wrong* jobs it refuses, then *repeat* rounds of the *job* in turns.
 
     The last outputs of those whose releases are looked at later stay in *place*.
     """
     noticed: dict[str, Sequence[str]] = {}
-    costs: dict[str, list[Cost]] = {peer.name: [] for peer in PEERS}
+    costs: dict[str, list[Cost]] = {peer.name: [] for peer in peers}
     outputs: dict[str, Output] = {}
-    for peer in PEERS:
+    for peer in peers:
         refused = [what for what, spoilt in wrong.items() if run(peer, spoilt, place / "wrong").failed]
         noticed[peer.name] = [] if peer.name == FLOOR else refused
     for number in range(1, repeat + 1):
-        for peer in PEERS:
+        for peer in peers:
             if any(cost.failed for cost in costs[peer.name]):
                 continue
             cost = run(peer, job, out := folder(place, peer.name))
@@ -228,10 +228,13 @@ def _result(name: str, costs: Sequence[Cost], output: Output | None, noticed: Se
 # --- what there is to convert ---
 
 
-def make(place: Path, rows: int, judged: int) -> tuple[Job, dict[str, Job]]:
-    """Give the job of *rows* rows, made in *place*, and the small ones in which a row is wrong."""
+def make(place: Path, rows: int, judged: int, given: Path | None = None) -> tuple[Job, dict[str, Job]]:
+    """Give the job of *rows* rows, *given* or made in *place*, and the small ones in which a row is wrong."""
     corpus, shape = place / "articles.jsonl", place / "shape.parquet"
-    _must(_script("corpus", "--rows", rows, "--out", corpus))
+    if given is None:
+        _must(_script("corpus", "--rows", rows, "--out", corpus))
+    else:
+        os.link(given, corpus)
     _must(_script("probes", "shape", shape))
     spoilt = {SCHEMA: place / "wrong-schema.jsonl", PLACE: place / "wrong-place.jsonl"}
     _must(_script("probes", "spoil", corpus, *spoilt.values()))
@@ -503,16 +506,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=BASE_ROWS)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--judged", type=int, default=JUDGED, help="rows that jsonschema judges; 0 for all")
+    parser.add_argument("--only", metavar="NAME", action="append", help="peers whose names start so, and no properties")
+    parser.add_argument("--corpus", type=Path, metavar="FILE", help="a corpus of so many rows that is there already")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the report into this document")
     options = parser.parse_args()
     base = _base(options.write)
     busy = os.getloadavg()[0]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as given:
-        place = Path(given)
-        job, wrong = make(place, options.rows, options.judged)
-        results = measure(job, wrong, place, options.repeat)
-        found = list(properties(job, place, options.repeat))
+    with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as own:
+        place = Path(own)
+        job, wrong = make(place, options.rows, options.judged, options.corpus)
+        peers = [peer for peer in PEERS if options.only is None or peer.name.startswith(tuple(options.only))]
+        results = measure(peers, job, wrong, place, options.repeat)
+        found = [] if options.only else list(properties(job, place, options.repeat))
         text = report(results, found, job, f"median of {options.repeat}; two cores; load {busy:.1f} before", base)
     print(text)
     if options.write:

@@ -61,15 +61,16 @@ def build(
                 merged.take(made)
                 tell(f"building: {merged.rows('articles'):,} articles")
         raise_if([*merged.problems, *(found := list(merged.judge(schemas, index.path, index.entries)))])
+        for number, table in merged.missing():
+            merged.shards[number][table] = shards.make_empty(jobs[number], table)
         tell("writing documents")
         facts = _facts(dataset, stage.data, merged, given, schemas)
         texts = documents.render(facts)
-        for name in merged.empty_files():
-            storage.remove(stage.data, name)
         for name, data in [*texts.items(), *_schema_files(facts.schemas)]:
             release.write(stage.folder, name, data)
         release.write_checksums(stage.folder, merged.checksums())
         tell("verifying")
+        raise_if(list(verify.check_sources(stage.data, given.shards, facts.schemas)))
         raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))
     if place is None:
         for copy in dataset.datasheet_copies:

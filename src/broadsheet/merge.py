@@ -25,7 +25,7 @@ class Merged:
     catalogue: Catalogue
     problems: list[Problem] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
-    shards: list[Mapping[str, Part]] = field(default_factory=list)
+    shards: list[dict[str, Part]] = field(default_factory=list)
     _joined: int = 0
     _splits: list[str] = field(default_factory=list)
     _first: dict[int, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Merged:
 
     def rows(self, table: str) -> int:
         """Give how many rows *table* has so far."""
-        return sum(parts[table].rows for parts in self.shards)
+        return sum(parts[table].rows for parts in self.shards if table in parts)
 
     def parts(self) -> dict[str, dict[str, list[Part]]]:
         """Give the parts by table and split, of the tables that have rows."""
@@ -57,15 +57,17 @@ class Merged:
                 own.setdefault(split, []).append(parts[table])
         return found
 
-    def empty_files(self) -> list[str]:
-        """Give the files of the tables that have no rows at all."""
-        there = self.catalogue.tables
-        return [name for parts in self.shards for table in parts if table not in there for name in parts[table].files]
+    def missing(self) -> Iterator[tuple[int, str]]:
+        """Give the number of each shard, in the order they came, that has no rows of a *table* which others have."""
+        for number, parts in enumerate(self.shards):
+            for table in self.catalogue.tables:
+                if table not in parts:
+                    yield number, table
 
     def checksums(self) -> dict[str, str]:
-        """Give the SHA-256 of every file of the tables that have rows."""
-        there = self.catalogue.tables
-        return {name: digest for parts in self.shards for t in there for name, (digest, _) in parts[t].files.items()}
+        """Give the SHA-256 of every file of the tables."""
+        files = [file for parts in self.shards for part in parts.values() for file in part.files.items()]
+        return {name: digest for name, (digest, _) in files}
 
     def digest(self) -> str:
         """Give the logical digest of the rows."""

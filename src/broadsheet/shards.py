@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -111,18 +112,30 @@ class Sink(Protocol):
 
 
 def make(job: Job) -> Made:
-    """Do *job*: write the shard's part of every table, and give what is to be known of it.
+    """Do *job*: write the shard's part of every table that has rows in it, and give what is to be known of it.
 
     Every row is judged by its schema and by the rules beyond it; after the first error, nothing more is written.
     """
     made = Made(job.shard)
     with ExitStack() as stack:
-        sinks = {table: stack.enter_context(_sink(job, table)) for table in job.schemas}
+        sinks = _Sinks(job, stack)
         pass_through(_records(job, made), made, job.schemas, sinks)
-    if not made.errors:
-        for table, sink in sinks.items():
-            made.problems += [(-1, problem) for problem in _read_back(job, table, sink.traces)]
+        made.parts = {table: sink.close() for table, sink in sinks.items()}
+    # While the disk is at work, what was written is read back.
+    with ThreadPoolExecutor(1) as disk:
+        synced = [disk.submit(storage.sync, job.stage, name) for part in made.parts.values() for name in part.files]
+        if not made.errors:
+            for table, sink in sinks.items():
+                made.problems += [(-1, problem) for problem in _read_back(job, table, sink.traces)]
+        for future in synced:
+            future.result()
     return made
+
+
+def make_empty(job: Job, table: str) -> Part:
+    """Write the part of a *table* that has no rows in the shard of *job*, but has rows in others."""
+    with ExitStack() as stack:
+        return _Sinks(job, stack)[table].close()
 
 
 def pass_through(
@@ -141,7 +154,22 @@ def pass_through(
                 entries.add(table, batch, rows, more)
             made.tally.add(block)
         made.entries = entries.encoded()
-        made.parts = {table: sink.close() for table, sink in sinks.items()}
+
+
+class _Sinks(dict[str, "_Files"]):
+    """The sinks of a shard that is made, by table; a table's files are begun with its first row."""
+
+    def __init__(self, job: Job, stack: ExitStack) -> None:
+        super().__init__()
+        self._job, self._stack = job, stack
+
+    def __missing__(self, table: str) -> _Files:
+        """Begin the files of *table*."""
+        job = self._job
+        names = (release.parquet_path(*job.shard.place(table)), release.jsonl_path(*job.shard.place(table)))
+        parquet, lines = [self._stack.enter_context(storage.created(job.stage, name, job.scratch)) for name in names]
+        self[table] = _Files(names, parquet, lines, contract.arrow_schema(job.schemas[table]))
+        return self[table]
 
 
 class _Files:
@@ -166,14 +194,6 @@ class _Files:
         return Part(self._writer.rows, sum(trace.num_bytes for trace in self.traces), files)
 
 
-@contextmanager
-def _sink(job: Job, table: str) -> Iterator[_Files]:
-    names = (release.parquet_path(*job.shard.place(table)), release.jsonl_path(*job.shard.place(table)))
-    places = (job.stage, names[0], job.scratch), (job.stage, names[1], job.scratch)
-    with storage.created(*places[0]) as parquet, storage.created(*places[1]) as lines:
-        yield _Files(names, parquet, lines, contract.arrow_schema(job.schemas[table]))
-
-
 def _read_back(job: Job, table: str, written: Sequence[tables.Trace]) -> Iterator[Problem]:
     """Read a table's Parquet file, and give a problem if it does not hold what was judged and *written*."""
     name = release.parquet_path(*job.shard.place(table))
@@ -190,25 +210,28 @@ def _read_back(job: Job, table: str, written: Sequence[tables.Trace]) -> Iterato
 def _records(job: Job, made: Made) -> Iterator[Record]:
     """Give the records of the shard's stretches that keep their schemas, and note what is wrong with the others."""
     judges = {table: contract.judge(schema) for table, schema in job.schemas.items()}
+    accepts = judges["articles"].accepts
     sidecar = Sidecar(storage.local(job.sidecar)) if job.sidecar else None
     for stretch in made.shard.stretches:
         made.lines[stretch.number] = 0
         for found in json_lines(_counted(stretch, made), stretch.shown, jsonl.loads_canonical):
             if isinstance(found, Problem):
                 made.problems.append((stretch.number, found))
+                if made.errors >= MAX_ERRORS:
+                    return
                 continue
             line, (value, form) = found
             record = _split(Given(value, form, stretch.shown, line, "", stretch.number))
             if sidecar is not None and isinstance(value, dict):
                 record = _joined(record, sidecar, made)
-            if judges["articles"].accepts(record.article.value) and not record.paragraphs and not record.stances:
+            if accepts(record.article.value) and not record.paragraphs and not record.stances:
                 yield record
             elif wrong := list(_violations(record, judges)):
-                made.problems += [(stretch.number if row.stretch >= 0 else -1, problem) for row, problem in wrong]
+                made.problems += [(row.stretch, problem) for row, problem in wrong]
+                if made.errors >= MAX_ERRORS:
+                    return
             else:
                 yield record
-            if made.errors >= MAX_ERRORS:
-                return
 
 
 def _counted(stretch: Stretch, made: Made) -> Iterator[reading.Line]:

@@ -80,7 +80,7 @@ class Hashed(io.RawIOBase):
 
 @contextmanager
 def created(folder: str, name: str, scratch: str) -> Iterator[Hashed]:
-    """Give the new file *name* in *folder*; it is there when the block ends well, whole and on disk, or not at all.
+    """Give the new file *name* in *folder*; it is there when the block ends well, whole, or not at all.
 
     Until then it lies in *scratch*, on the same file system, and so does what a killed process leaves. Two that write
     the same file at once, as when a task is tried again, do not meet: the last one to end wins.
@@ -97,11 +97,20 @@ def created(folder: str, name: str, scratch: str) -> Iterator[Hashed]:
     try:
         with passing.open("wb", buffering=1 << 20) as file:
             yield Hashed(file)
-            file.flush()
-            os.fsync(file.fileno())
         passing.replace(final)
     finally:
         passing.unlink(missing_ok=True)
+
+
+def sync(folder: str, name: str) -> None:
+    """Have the file *name* in *folder* written to disk; elsewhere it is in safe hands."""
+    if is_remote(folder):
+        return
+    descriptor = os.open(Path(folder, name), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -120,22 +129,6 @@ def exists(url: str) -> bool:
     """Tell whether there is anything at *url*."""
     found, path = filesystem(url)
     return bool(found.exists(path))
-
-
-def remove(folder: str, name: str) -> None:
-    """Remove the file *name* in *folder*, and the folder it was in if that is empty now."""
-    if is_remote(folder):
-        found, path = filesystem(f"{folder}/{name}")
-        found.rm_file(path)
-        parent = path.rsplit("/", 1)[0]
-        found.invalidate_cache()
-        if found.isdir(parent) and not found.ls(parent):
-            found.rmdir(parent)
-        return
-    file = Path(folder, name)
-    file.unlink()
-    if not any(file.parent.iterdir()):
-        file.parent.rmdir()
 
 
 def remove_all(url: str) -> None:

@@ -129,19 +129,13 @@ class Tally:
         self.counts["articles"] += len(articles)
         claims = [claim for article in articles for claim in article["provenance"]["claims"]]
         self.bases.update([(claim["field"], claim["basis"]) for claim in claims])
-        self.firm.update([(claim["field"], claim["basis"]) for claim in claims if is_firm(claim)])
+        self.firm.update([(c["field"], c["basis"]) for c in claims if c["confidence"] in (None, "high") and is_firm(c)])
         references = [reference for article in articles for reference in article["references"]]
-        stances = [row.value for record in records for row in record.stances]
         quotes = [
-            (article["id"], quote["source"], quote["start"], quote["end"])
-            for article in articles
-            for claim in article["provenance"]["claims"]
-            for quote in claim["evidence"]
-        ]
-        quotes += [
-            (row["article_id"], quote["source"], quote["start"], quote["end"])
-            for row in stances
-            for quote in row["evidence"]
+            (number, quote["source"], quote["start"], quote["end"])
+            for number, record in enumerate(records)
+            for owner in (*record.article.value["provenance"]["claims"], *[row.value for row in record.stances])
+            for quote in owner["evidence"]
         ]
         self.counts.update(
             {

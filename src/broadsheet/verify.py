@@ -120,7 +120,7 @@ def _check_rows(
                 tell(f"verifying: {rows:,} articles")
                 if problems:
                     return problems
-        for step in (_check_keys(catalogue, schemas), _check_sources(folder, shards, schemas)):
+        for step in (_check_keys(catalogue, schemas), check_sources(str(folder), shards, schemas)):
             if problems := list(step):
                 return problems
         digest = tables.fold(catalogue.digests())
@@ -142,7 +142,8 @@ def _check_shard(folder: Path, schemas: Mapping[str, Schema], shard: Shard) -> M
             stack.enter_context(sink.opened(folder / name, contract.arrow_schema(schema)))
             sinks[table] = sink
         if not made.errors:
-            pass_through(_records(folder, shard, schemas, made), made, schemas, sinks)
+            pass_through(_records(str(folder), shard, schemas, made), made, schemas, sinks)
+            made.parts = {table: sink.close() for table, sink in sinks.items()}
     return made
 
 
@@ -228,10 +229,10 @@ def _bounded(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
         yield batch
 
 
-def _records(folder: Path, shard: Shard, schemas: Mapping[str, Schema], made: Made) -> Iterator[Record]:
+def _records(root: str, shard: Shard, schemas: Mapping[str, Schema], made: Made) -> Iterator[Record]:
     """Give the records of *shard* from its JSON Lines; the lines and labels of an article follow in its order."""
     streams = {
-        table: _Stream(_good_rows(folder, release.jsonl_path(*shard.place(table)), contract.judge(schema), made))
+        table: _Stream(_good_rows(root, release.jsonl_path(*shard.place(table)), contract.judge(schema), made))
         for table, schema in schemas.items()
     }
     known: set[str] = set()
@@ -269,8 +270,8 @@ class _Stream:
             yield row
 
 
-def _good_rows(folder: Path, name: str, judge: Judge, made: Made) -> Iterator[Given]:
-    for found in json_lines(reading.lines(str(folder / name)), name, jsonl.loads_canonical):
+def _good_rows(root: str, name: str, judge: Judge, made: Made) -> Iterator[Given]:
+    for found in json_lines(reading.lines(f"{root}/{name}"), name, jsonl.loads_canonical):
         if isinstance(found, Problem):
             made.problems.append((-1, found))
             continue
@@ -297,34 +298,33 @@ def _check_keys(catalogue: Catalogue, schemas: Mapping[str, Schema]) -> Iterator
         yield Problem("BS208", place.path, f"duplicate_of is '{value}', but there is no such article", line=place.line)
 
 
-def _check_sources(folder: Path, shards: Sequence[Shard], schemas: Mapping[str, Schema]) -> Iterator[Problem]:
-    """See that the lines give the source files, by their digests; a dataset without lines does not say that they do."""
+def check_sources(root: str, shards: Sequence[Shard], schemas: Mapping[str, Schema]) -> Iterator[Problem]:
+    """See that the lines of the release at *root* give its source files, as far as its articles are whole files.
+
+    Articles whose bytes follow one another from a file's first byte on are taken for all of it. A dataset without
+    lines, or of pieces, does not say that it gives its sources back.
+    """
     if "paragraphs" not in schemas:
         return
     name = release.parquet_path(*shards[0].place("paragraphs")) if len(shards) == 1 else "data/paragraphs"
     made = Made(shards[0])
-    records = (record for shard in shards for record in _records(folder, shard, schemas, made))
-    for (file, sha256), found in source_digests(records).items():
-        if found != sha256:
+    sources: dict[tuple[str, str], _Source] = {}
+    for shard in shards:
+        for record in _records(root, shard, schemas, made):
+            place = record.article.value["provenance"]
+            source = sources.setdefault((place["source_file"], place["source_sha256"]), _Source())
+            source.extend(place["start_byte"], segment_bytes(record))
+    for (file, sha256), source in sources.items():
+        if source.is_whole and source.hash.hexdigest() != sha256:
             yield Problem("BS508", name, f"the lines give a '{file}' whose SHA-256 is not {sha256}")
 
 
-def source_digests(records: Iterator[Record]) -> dict[tuple[str, str], str]:
-    """Give the SHA-256 of every source file, by name and stated digest, put together from lines alone.
-
-    The articles of a source come in its order. What lies between two lines, and after the last one up to the end of
-    its article, is a line feed; what no article covers is NUL, so that the digest tells.
-    """
-    sources: dict[tuple[str, str], _Source] = {}
-    for record in records:
-        place = record.article.value["provenance"]
-        source = sources.setdefault((place["source_file"], place["source_sha256"]), _Source())
-        source.extend(place["start_byte"], segment_bytes(record))
-    return {key: source.hash.hexdigest() for key, source in sources.items()}
-
-
 def segment_bytes(record: Record) -> bytes:
-    """Give the bytes of the article's stretch of its source, put together from its lines."""
+    """Give the bytes of the article's stretch of its source, put together from its lines.
+
+    What lies between two lines, and after the last one up to the end of the article, is a line feed; what no line
+    covers is NUL, so that the digest tells.
+    """
     place = record.article.value["provenance"]
     start = place["start_byte"]
     data = bytearray(max(0, place["end_byte"] - start))
@@ -341,13 +341,13 @@ class _Source:
     """A source file as far as it was put together."""
 
     def __init__(self) -> None:
-        self.hash, self._size = hashlib.sha256(), 0
+        self.hash, self.is_whole, self._size = hashlib.sha256(), True, 0
 
     def extend(self, start: int, data: bytes) -> None:
         """Take the *data* that starts at byte *start*."""
-        self.hash.update(b"\0" * max(0, start - self._size))
+        self.is_whole = self.is_whole and start == self._size
         self.hash.update(data)
-        self._size = max(start, self._size) + len(data)
+        self._size += len(data)
 
 
 # --- the documents ---
