@@ -19,7 +19,9 @@ CORPUS = REPOSITORY / "dataset"
 @pytest.fixture(scope="session")
 def corpus_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first corpus, built anew from its inputs. Read it, don't change it."""
-    return build(CORPUS, tmp_path_factory.mktemp("corpus") / "release").place
+    place = tmp_path_factory.mktemp("corpus") / "release"
+    build(CORPUS, place)
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadsheet import recipe, segment
-from broadsheet.annotations import Annotations, annotate, locate
+from broadsheet.annotations import Annotations, annotate
+from broadsheet.labels import locate
 from broadsheet.problems import InvalidData
 
 texts = st.text(st.sampled_from("ab \n🚋é’"), max_size=30)

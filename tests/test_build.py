@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import pairwise
 from multiprocessing import active_children
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ ROWS = 120
 SMALL = 150_000
 #: A label that says nothing, but for its article.
 LABEL: Row = {
-    "target_id": "tram",
+    "target_id": "harbour-plan",
     "stance": "not_addressed",
     "intensity": None,
     "holder": "author",
@@ -90,7 +91,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "SMALLEST", SMALL)
 
 
-def _dataset(folder: Path, files: Mapping[str, bytes | Sequence[Row]], recipe: str = "", targets: str = "") -> Path:
+def _dataset(
+    folder: Path, files: Mapping[str, bytes | Sequence[Row]], recipe: str = "", targets: str = "harbour-plan north-line"
+) -> Path:
     """Lay out a dataset without pages in *folder*: the *files*, and a recipe that has the section *recipe*."""
     (folder / "annotations").mkdir(parents=True)
     for name in ("codebook.md", "datasheet.toml"):
@@ -246,6 +249,32 @@ def test_the_digest_does_not_depend_on_the_cut(
     card = (_place(built) / release.CARD).read_text(encoding="utf-8")
     assert set(re.findall(r"sha256:[0-9a-f]{64}", card)) == {built.digest}
     assert built.rows == {"articles": ROWS}
+    assert verify(_place(built)) == []
+
+
+def test_keys_are_sorted_alike_by_all_who_take_the_digest(rows: list[Row], tmp_path: Path) -> None:
+    """By code points: not as UTF-16 has them, nor by any language."""
+    names = [
+        "\ue000",
+        "\uffff",
+        "🙂",
+        "\U0010ffff",
+        "z",
+        "Z",
+        "é",
+        "e\u0301",
+        "a b",
+        "a",
+        "A",
+        "ä",
+        "a'",
+        '"',
+        "%",
+        "日",
+    ]
+    given_rows = [row | {"id": name} for row, name in zip(rows, names, strict=False)]
+    built = build(_dataset(tmp_path / "dataset", {"rows.jsonl": given_rows}))
+    assert built.digest == tables.digest({"articles": given_rows})
     assert verify(_place(built)) == []
 
 
@@ -514,6 +543,23 @@ def test_a_row_of_an_article_that_is_not_there_is_told(released: dict[str, list[
     assert "'nowhere'" in found[0].message
 
 
+def test_as_many_labels_come_out_as_go_in(rows: list[Row], tmp_path: Path) -> None:
+    """More of them than are put into the index at once."""
+    labels = [
+        LABEL | {"article_id": row["id"], "target_id": target, "annotator_id": f"annotator-{number}"}
+        for row in rows
+        for target in ("harbour-plan", "north-line")
+        for number in range(45)
+    ]
+    assert len(labels) == 10_800
+    bare = [row | {"stance": None, "stance_intensity": None} for row in rows]
+    recipe = '[articles]\nfiles = ["articles.jsonl"]\n\n[stances]\nfiles = ["stances.jsonl"]'
+    files: dict[str, Sequence[Row]] = {"articles.jsonl": bare, "stances.jsonl": labels}
+    built = build(_dataset(tmp_path / "dataset", files, recipe))
+    assert built.rows == {"articles": ROWS, "stances": len(labels)}
+    assert built.digest == tables.digest({"articles": bare, "stances": labels})
+
+
 def test_a_label_that_is_given_twice_is_told(released: dict[str, list[Row]], tmp_path: Path) -> None:
     own = next(row for row in released["stances"] if row["annotator_id"] == "pass-a")
     files: dict[str, Sequence[Row]] = {
@@ -779,6 +825,34 @@ def test_a_row_is_read_strictly(
         assert f"byte {offset} " in found[0].message
 
 
+@pytest.mark.parametrize("published", ["0000-01-01", "0000-12-31"])
+def test_a_date_that_no_calendar_has_is_a_problem(published: str, lines: list[bytes], tmp_path: Path) -> None:
+    """The year 0 is one by ISO 8601, but Arrow's consumers and Python have none."""
+    row = orjson.loads(lines[1])
+    row["provenance"]["claims"] = []
+    row |= dict.fromkeys(("title", "publisher", "author", "genre"))
+    row |= {"published": published, "published_precision": "day"}
+    data = b"".join([lines[0], jsonl.serialize([row]), lines[2]])
+    found = _problems(_dataset(tmp_path / "dataset", {"rows.jsonl": data}))
+    assert ("BS205", "rows.jsonl", 2, "/published") in _told(found)
+
+
+@pytest.mark.parametrize("value", ["May 2012", "2012-9-1"])
+def test_a_claimed_date_that_is_none_is_a_problem(value: str, rows: list[Row], tmp_path: Path) -> None:
+    number, row = next(
+        (n, row)
+        for n, row in enumerate(rows)
+        for claim in row["provenance"]["claims"]
+        if (claim["field"], claim["basis"]) == ("published", "stated")
+    )
+    claims = [
+        claim | ({"value": value} if claim["field"] == "published" else {}) for claim in row["provenance"]["claims"]
+    ]
+    given_rows = [*rows[:number], row | {"provenance": row["provenance"] | {"claims": claims}}, *rows[number + 1 :]]
+    found = _problems(_dataset(tmp_path / "dataset", {"rows.jsonl": given_rows}))
+    assert {(problem.path, problem.line) for problem in found} == {("rows.jsonl", number + 1)}
+
+
 NUMBERS = re.compile(rb'("(?:n_words|n_chars|start|end|start_byte|end_line)":)([1-9]\d*)')
 Warned = list[tuple[str, int | None]]
 #: The same rows in other forms, and the warnings that each is worth.
@@ -803,18 +877,11 @@ FORMS: dict[str, tuple[Callable[[list[bytes]], bytes], Warned]] = {
 }
 
 
-@pytest.mark.parametrize("smallest", [SMALL, 32 << 20])
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("how", FORMS)
 def test_rows_are_the_same_however_they_are_written(
-    *,
-    how: str,
-    smallest: int,
-    lines: list[bytes],
-    one_by_one: tuple[Path, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    how: str, lines: list[bytes], one_by_one: tuple[Path, str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sources, "SMALLEST", smallest)
     change, warnings = FORMS[how]
     data = change(lines)
     assert data != b"".join(lines)
@@ -843,12 +910,21 @@ def test_as_many_rows_come_out_as_go_in(
 
 
 @pytest.mark.parametrize(
-    "files", [["nowhere.jsonl"], ["*.json"], ["/nowhere/*.jsonl"], ["**.jsonl"], ["../nowhere/*.jsonl"]]
+    "files", [["nowhere.jsonl"], ["*.json"], ["/nowhere/*.jsonl"], ["**/*.csv"], ["../nowhere/*.jsonl"], ["."]]
 )
 def test_files_that_are_not_there_are_told(files: list[str], lines: list[bytes], tmp_path: Path) -> None:
     recipe = "[articles]\nfiles = " + json.dumps(files)
     found = _problems(_dataset(tmp_path / "dataset", {"rows.jsonl": lines[0]}, recipe))
     assert [(problem.code, problem.path) for problem in found] == [("BS101", files[0])]
+
+
+@pytest.mark.parametrize("url", ["nosuch://host/rows.jsonl", "nosuch://host/*.jsonl"])
+@pytest.mark.parametrize("table", ["articles", "stances"])
+def test_a_place_that_cannot_be_reached_is_told(url: str, table: str, lines: list[bytes], tmp_path: Path) -> None:
+    recipe = f"[articles]\nfiles = [{json.dumps('rows.jsonl' if table == 'stances' else url)}]"
+    recipe += f"\n\n[stances]\nfiles = [{json.dumps(url)}]" if table == "stances" else ""
+    with pytest.raises(CannotRun, match="BS605"):
+        build(_dataset(tmp_path / "dataset", {"rows.jsonl": lines[0]}, recipe))
 
 
 def test_files_may_lie_beside_the_dataset(lines: list[bytes], rows: list[Row], tmp_path: Path) -> None:
@@ -887,6 +963,15 @@ FAILURES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 }
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files; the sockets of processes are elsewhere, as their paths must be short."""
+    get_temp_dir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
 def _listing(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
@@ -896,14 +981,14 @@ def _listing(folder: Path) -> list[str]:
     ("failure", "workers"), [*((failure, None) for failure in FAILURES), ("schema", 2), ("key twice", 2)]
 )
 def test_a_build_that_fails_leaves_the_old_release_and_nothing_else(
-    *, failure: str, workers: int | None, rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    failure: str, workers: int | None, rows: list[Row], temporary: Path, tmp_path: Path
 ) -> None:
     labels = [
         LABEL | {"article_id": row["id"], "annotator_id": name} for row in rows[:60] for name in ("first", "second")
     ]
     files: dict[str, bytes | Sequence[Row]] = {
         "rows.jsonl": jsonl.serialize({**row, "stance": None, "stance_intensity": None} for row in rows[:60]),
-        "stances.jsonl": [row | {"target_id": target} for row in labels for target in ("tram", "north-line")],
+        "stances.jsonl": [row | {"target_id": target} for row in labels for target in ("harbour-plan", "north-line")],
     }
     recipe = '[articles]\nfiles = ["rows.jsonl"]\n\n[stances]\nfiles = ["stances.jsonl"]'
     folder = _dataset(tmp_path / "dataset", files, recipe)
@@ -913,12 +998,9 @@ def test_a_build_that_fails_leaves_the_old_release_and_nothing_else(
     (folder / name).write_bytes(change(data))
     assert (folder / name).read_bytes() != data
     before = _listing(folder), _contents(folder)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     _problems(folder, workers)
     assert (_listing(folder), _contents(folder)) == before
-    assert [path for path in temporary.iterdir() if path.name.startswith("broadsheet")] == []
+    assert list(temporary.iterdir()) == []
 
 
 def _killing(before: Sequence[Any]) -> Callable[[str], None]:
@@ -935,15 +1017,12 @@ def _killing(before: Sequence[Any]) -> Callable[[str], None]:
 
 @pytest.mark.parametrize("how", ["library", "command line"])
 def test_a_worker_that_is_killed_leaves_nothing(
-    how: str, lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, lines: list[bytes], temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "SMALLEST", 1)
     folder = _dataset(tmp_path / "dataset", {"rows.jsonl": b"".join(lines)})
     build(folder)
     before = _listing(folder), _contents(folder)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     children = active_children()
     tell = _killing(children)
     if how == "library":
@@ -960,7 +1039,7 @@ def test_a_worker_that_is_killed_leaves_nothing(
         assert finished.exit_code == 2
         assert "[BS606]" in finished.output
     assert (_listing(folder), _contents(folder)) == before
-    assert [path for path in temporary.iterdir() if path.name.startswith("broadsheet")] == []
+    assert list(temporary.iterdir()) == []
     assert [child for child in active_children() if child not in children] == []
 
 

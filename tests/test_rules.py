@@ -328,7 +328,7 @@ def test_a_claimed_date_that_is_none_is_a_problem_and_no_crash(value: str) -> No
     rows = _rows()
     rows["articles"][0]["provenance"]["claims"][3]["value"] = value
     assert contract.violations(rows["articles"][0], contract.table_schema("articles")) == []
-    assert {problem.code for _, problem in _judged(rows)} == {"BS507"}
+    assert {problem.code for _, problem in _judged(rows)} == {"BS205"}
 
 
 @pytest.mark.parametrize("change", ["n_chars", "text_sha256", "quote"])
@@ -350,7 +350,7 @@ VALUES = {
     "genre": ["opinion", "other"],
     "excerpted": ["true"],
 }
-BASES = [("stated", None), ("unknown", None)]
+BASES: list[tuple[str, str | None]] = [("stated", None), ("unknown", None)]
 BASES += [(basis, confidence) for basis in ("inferred", "external") for confidence in ("low", "medium", "high")]
 
 

@@ -76,13 +76,13 @@ def test_each_article_has_its_rows_by_table_in_the_order_of_the_files(tmp_path: 
         assert [row.canonical for row in found.stances] == [jsonl.canonical(_label("a"))]
         assert [row.value["index"] for row in index.of("b").paragraphs] == [0, 1]
         assert (found.entries, found.duplicate_of) == (3, None)
-        assert index.of("c") == ([], [], None)
+        assert (index.of("c").entries, index.of("c").duplicate_of) == (0, None)
 
 
 def test_no_rows_make_an_index_too(tmp_path: Path) -> None:
     assert _written(tmp_path) == (0, [])
     with _opened(tmp_path) as index:
-        assert index.of("a") == ([], [], None)
+        assert (index.of("a").paragraphs, index.of("a").stances, index.of("a").duplicate_of) == ([], [], None)
         assert list(index.unknown(iter(["a"]))) == []
 
 
@@ -190,7 +190,7 @@ def test_articles_that_are_near_duplicates_are_noted_beside_the_rows(tmp_path: P
     assert sidecar.note_duplicates(path, iter([("b", "a"), ("c", "a'é🙂")])) == 2
     with _opened(tmp_path) as index:
         assert (index.of("b").duplicate_of, index.of("b").entries, len(index.of("b").stances)) == ("a", 2, 1)
-        assert index.of("c") == ([], [], "a'é🙂")
+        assert (index.of("c").entries, index.of("c").duplicate_of) == (1, "a'é🙂")
         assert index.of("a").entries == 0
         # They come from the articles themselves, so none of them is unknown.
         assert [problem.message for problem in index.unknown(iter(["a"]))] == [

@@ -263,10 +263,14 @@ def dataset(corpus: Path) -> Path:
 def _recipe() -> str:
     """Give the example's recipe, but with rows that are there already, and their target."""
     parts = re.split(r"\n(?=\[)", (EXAMPLE / "dataset.toml").read_text(encoding="utf-8"))
-    kept = [part.strip() for part in parts if not part.startswith(("[[sources]]", "[[targets]]"))]
+    kept = [part.strip() for part in parts if not part.startswith(("[[sources]]", "[[targets]]", "[[annotators]]"))]
     articles = '[articles]\nfiles = ["source/articles.jsonl"]'
     target = '[[targets]]\nid = "harbour-plan"\nname = "The harbour plan"\ndefinition = "An invented plan."'
-    return "\n\n".join([*kept, articles, target]) + "\n"
+    annotator = (
+        '[[annotators]]\nid = "generator"\nrole = "curator"\nkind = "rule"\ndescription = "The generator."\n'
+        'guideline_version = "1.0"\nannotated_on = 2021-06-01'
+    )
+    return "\n\n".join([*kept, articles, target, annotator]) + "\n"
 
 
 # --- what a release is good for ---

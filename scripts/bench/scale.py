@@ -2,12 +2,14 @@
 
 Each build is a process of its own, on the same two cores, and tells of itself when its last shard was done. Lines are
 fitted to what was measured by least squares; what is beyond the measured points is marked as predicted. Each corpus is
-also built as one shard, as far as a shard may grow, since a worker's memory depends on its shard and nothing else.
+also built as one shard, as far as a shard may grow, since a worker's memory depends on its shard and nothing else. And
+the end of a build is done alone, over the catalogue's entries of many more rows than there is time to build.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -29,9 +31,13 @@ from build import CORES, dataset
 HERE = Path(__file__).resolve().parent
 ROWS = (10_000, 20_000, 50_000, 100_000)
 WORKERS = (1, CORES)
+#: So many entries the end is done over alone.
+ENTRIES = (1_000_000, 5_000_000)
 #: What is predicted: numbers of articles, and of cores.
 ARTICLES, MACHINES = (1_000_000, 10_000_000, 100_000_000), (2, 16, 64, 256)
 PACKAGES = ("broadsheet", "pyarrow", "duckdb")
+#: On a machine that does nothing else, two workers have such an efficiency, and a build by one such a share of a core.
+EFFICIENCY, OF_A_CORE = (0.75, 1.1), 0.75
 START, END = "<!-- bench:scale -->", "<!-- /bench:scale -->"
 
 
@@ -69,6 +75,15 @@ class Run:
     def share(self) -> float:
         """The rows of the worker that has most."""
         return share(self.rows, self.shards, self.workers)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the end of a build takes alone, over a catalogue of *rows*: *seconds*, and the *memory* of its process."""
+
+    rows: int
+    seconds: float
+    memory: float
 
 
 @dataclass(frozen=True)
@@ -125,13 +140,18 @@ def share(rows: int, shards: int, workers: int) -> float:
 
 
 def line(points: Sequence[tuple[float, float]]) -> Line:
-    """Fit a line to *points* by least squares."""
+    """Fit a line to *points* by least squares; points at one place are taken to be on a line from zero."""
+    if len({x for x, _ in points}) == 1:
+        points = [(0, 0), *points]
     slope, start = statistics.linear_regression(*zip(*points, strict=True))
     return Line(start, slope, max(abs(y - start - slope * x) for x, y in points))
 
 
-def fit(runs: Sequence[Run], whole: Sequence[Run]) -> Model:
-    """Fit the model to *runs*; and the memory of a worker to them and to the *whole* ones, which are of one shard."""
+def fit(runs: Sequence[Run], whole: Sequence[Run], endings: Sequence[Ending]) -> Model:
+    """Fit the model to *runs*.
+
+    A worker's memory is fitted to them and to the *whole* ones, which are of one shard; the coordinator's to *endings*.
+    """
 
     def by_rows(value: Callable[[Run], float]) -> Line:
         return line([(run.rows, value(run)) for run in runs])
@@ -145,7 +165,7 @@ def fit(runs: Sequence[Run], whole: Sequence[Run]) -> Model:
         parquet=by_rows(lambda run: run.parquet),
         jsonl=by_rows(lambda run: run.jsonl),
         entries=by_rows(lambda run: run.entries),
-        coordinator=by_rows(lambda run: run.coordinator),
+        coordinator=line([(ending.rows, ending.memory) for ending in endings]),
         worker=line([(run.rows / run.shards, run.worker) for run in [*runs, *whole]]),
         row=statistics.mean(run.input / run.rows for run in runs),
     )
@@ -176,6 +196,20 @@ def measure(rows: Sequence[int], repeat: int) -> tuple[list[Run], list[Run]]:
                 whole.append(alone)
                 print(alone, file=sys.stderr)
     return runs, whole
+
+
+def measure_endings(rows: Sequence[int]) -> list[Ending]:
+    """Give what the end takes over so many *rows*, whose entries are those of a small build with other keys."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as given:
+        corpus = Path(given) / "articles.jsonl"
+        _must([sys.executable, str(HERE / "corpus.py"), "--rows", "10000", "--out", str(corpus)])
+        folder = str(dataset(corpus))
+        for count in rows:
+            cost = _must([sys.executable, __file__, "--probe", json.dumps({"folder": folder, "rows": count})])
+            found.append(Ending(count, **json.loads(cost.said.splitlines()[-1])))
+            print(found[-1], file=sys.stderr)
+    return found
 
 
 def _must(command: Sequence[str]) -> harness.Cost:
@@ -246,6 +280,52 @@ def probe(folder: str, out: str, workers: int, *, one: bool) -> Mapping[str, flo
     }
 
 
+def probe_end(folder: str, rows: int) -> Mapping[str, float]:
+    """Build the dataset in *folder*, multiply its entries to *rows*, and give what the end takes over them."""
+    import pyarrow as pa  # noqa: PLC0415 - it is heavy, and who measures memory must be light
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    from broadsheet import catalogue, contract, merge, shards, sources, summary, tables  # noqa: PLC0415 - as above
+    from broadsheet import recipe as recipes  # noqa: PLC0415 - as above
+
+    schemas = {table: contract.table_schema(table) for table in contract.TABLES}
+    with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as given:
+        recipe = recipes.read(Path(folder))
+        targets = [target.id for target in recipe.targets]
+        (shard, *_) = sources.gather(recipe, given).shards
+        made = shards.make(shards.Job(shard, given, given, schemas))
+        entries = pq.read_table(pa.BufferReader(made.entries["articles"]))
+        own = Path(given) / "catalogue"
+        own.mkdir()
+        full = catalogue.Catalogue(own)
+        for number in range(rows // len(entries)):
+            full.enter({"articles": tables.to_parquet_bytes(_other(entries, number))})
+        merged = merge.Merged(full, shards=[{table: shards.Part(rows, 0, {}) for table in schemas}])
+        # From here on, peak memory is the end's own.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        start = time.perf_counter()
+        for _ in merged.judge(schemas, targets):
+            pass
+        merged.digest()
+        summary.summarize(full, summary.Tally(), targets)
+        seconds = time.perf_counter() - start
+        full.close()
+    return {"seconds": seconds, "memory": _peak() * 1024 / 1e6}
+
+
+def _other(entries: Any, number: int) -> Any:
+    """Give *entries* with keys and digests that depend on *number* too."""
+    import pyarrow as pa  # noqa: PLC0415 - it is heavy, and who measures memory must be light
+
+    digests = [hashlib.sha256(digest + b"%d" % number) for digest in entries["digest"].to_pylist()]
+    columns = {name: entries[name] for name in entries.column_names} | {
+        "id": pa.array([f"{id_}-{number}" for id_ in entries["id"].to_pylist()]),
+        "text_sha256": pa.array([digest.hexdigest() for digest in digests]),
+        "digest": pa.array([digest.digest() for digest in digests], pa.binary(32)),
+    }
+    return pa.table(columns)
+
+
 def _peak() -> int:
     """Give this process's peak memory in KiB, without that of the process it was forked from."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -273,16 +353,26 @@ What the model leaves out:
 - other articles: generated ones stand for real ones, and a longer text takes longer."""
 
 
-def report(runs: Sequence[Run], whole: Sequence[Run], model: Model, price: float | None, how: str) -> str:
+def report(
+    runs: Sequence[Run],
+    whole: Sequence[Run],
+    endings: Sequence[Ending],
+    model: Model,
+    *,
+    price: float | None,
+    how: str,
+) -> str:
     """Give the report in Markdown; a *price* of a core-hour gives a column of money; *how* says how it was measured."""
     return "\n".join(
         [
             f"Builds of {', '.join(f'{rows:,}' for rows in sorted({run.rows for run in runs}))} generated rows; {how}.",
             harness.machine(PACKAGES),
             "",
+            *_disturbed(runs, model),
             *_measured(runs, model),
             "",
             *(_whole(whole) if whole else ()),
+            *_endings(endings),
             *_constants(model),
             "",
             *_by_articles(model),
@@ -294,6 +384,17 @@ def report(runs: Sequence[Run], whole: Sequence[Run], model: Model, price: float
             _NOTES,
         ]
     )
+
+
+def _disturbed(runs: Sequence[Run], model: Model) -> Iterator[str]:
+    """Say so if what was measured tells that this machine did something else meanwhile."""
+    of_a_core = min(run.cpu / run.seconds for run in runs if run.workers == 1)
+    low, high = EFFICIENCY
+    if not low <= model.efficiency <= high or of_a_core < OF_A_CORE:
+        yield f"**Other programs ran meanwhile: one worker had a share of its core as small as {of_a_core:.2f}, and two"
+        yield f"had an efficiency of {model.efficiency:.2f}. Do not trust seconds and core-hours here, nor what they"
+        yield "predict. Bytes and memory do not depend on it.**"
+        yield ""
 
 
 def _measured(runs: Sequence[Run], model: Model) -> Iterator[str]:
@@ -323,6 +424,18 @@ def _whole(whole: Sequence[Run]) -> Iterator[str]:
     yield ""
 
 
+def _endings(endings: Sequence[Ending]) -> Iterator[str]:
+    yield "The end alone, over the entries of a small build, multiplied; without documents, and without waiting for the"
+    yield "disk:"
+    yield ""
+    rows = [
+        (f"{e.rows:,}", "**measured**", f"{e.seconds:.1f}", f"{e.seconds / e.rows * 1e6:.1f}", f"{e.memory:.0f}")
+        for e in endings
+    ]
+    yield from _table(("rows", "", "seconds", "µs a row", "memory, MB"), rows)
+    yield ""
+
+
 def _constants(model: Model) -> Iterator[str]:
     lines = (
         ("shards, one worker", model.alone, 1, "s", 1e6, "µs a row"),
@@ -332,7 +445,7 @@ def _constants(model: Model) -> Iterator[str]:
         ("Parquet", model.parquet, 1e-6, "MB", 1, "bytes a row"),
         ("JSONL", model.jsonl, 1e-6, "MB", 1, "bytes a row"),
         ("entries for the catalogue", model.entries, 1e-6, "MB", 1, "bytes a row"),
-        ("the coordinator's memory", model.coordinator, 1, "MB", 1e6, "bytes a row"),
+        ("the coordinator's memory, by the end alone", model.coordinator, 1, "MB", 1e6, "bytes a row"),
         ("a worker's memory, by the rows of a shard", model.worker, 1, "MB", 1e6, "bytes a row"),
     )
     rows = [
@@ -354,10 +467,7 @@ def _by_articles(model: Model) -> Iterator[str]:
         *("articles", "", "input, GB", "shards", "rows of a shard", "core-hours of work", "Parquet, GB", "JSONL, GB"),
         *("output, GB", "entries, GB", "coordinator, MB", "worker, MB"),
     )
-    from broadsheet import catalogue  # noqa: PLC0415 - it is heavy, and who measures memory must be light
-
     rows = []
-    bound = int(catalogue.MEMORY.removesuffix("MB"))
     for count in ARTICLES:
         shards = _shards(round(count * model.row))
         parquet, jsonl = model.parquet.at(count), model.jsonl.at(count)
@@ -367,7 +477,7 @@ def _by_articles(model: Model) -> Iterator[str]:
                 *(f"{count:,}", "**predicted**", f"{count * model.row / 1e9:.1f}", f"{shards:,}"),
                 *(f"{count // shards:,}", f"{model.cpu.at(count) / 3600:.2f}"),
                 *(f"{size / 1e9:.1f}" for size in sizes),
-                f"{min(model.coordinator.at(count), model.coordinator.start + bound):,.0f}",
+                f"{model.coordinator.at(count):,.0f}",
                 f"{model.worker.at(count / shards):,.0f}",
             ]
         )
@@ -395,14 +505,14 @@ def _by_cores(model: Model, price: float | None) -> Iterator[str]:
 
 
 def _caveats(runs: Sequence[Run]) -> Iterator[str]:
-    from broadsheet import catalogue, sources  # noqa: PLC0415 - it is heavy, and who measures memory must be light
+    from broadsheet import sources  # noqa: PLC0415 - it is heavy, and who measures memory must be light
 
     most = max(run.rows for run in runs)
     yield f"The largest measured build has {most:,} rows; {ARTICLES[-1]:,} are {ARTICLES[-1] / most:,.0f} times that."
     yield f"Shards are {sources.SMALLEST / 2**20:.0f} to {sources.LARGEST / 2**20:.0f} MiB of input, and"
-    yield f"about {sources.SHARDS} where that fits; more cores than shards do not help. What grows of the coordinator's"
-    yield f"memory is DuckDB's part, at most {catalogue.MEMORY}: the prediction stops there. Entries lie on its disk, and"
-    yield "those of shards that are done before an earlier one in its memory until then, which is not predicted."
+    yield f"about {sources.SHARDS} where that fits; more cores than shards do not help. Entries lie on the"
+    yield "coordinator's disk; if a shard is late, those of later ones lie in its memory until then, which is not"
+    yield "predicted."
 
 
 def _shards(size: int) -> int:
@@ -440,6 +550,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Measure builds of several sizes, and predict larger ones.")
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--entries", type=int, nargs="+", default=ENTRIES, help="rows that the end is done over alone")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--core-hour", type=float, metavar="PRICE", help="what a core costs for an hour")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the report into this document")
@@ -447,15 +558,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.probe:
         asked: Any = options.probe
-        print(json.dumps(probe(asked["folder"], asked["out"], asked["workers"], one=asked["one"])))
+        print(json.dumps(probe_end(**asked) if "rows" in asked else probe(**asked)))
         return
-    if len(set(options.rows)) < 2:  # noqa: PLR2004 - a line has two points
+    if min(len(set(options.rows)), len(set(options.entries))) < 2:  # noqa: PLR2004 - a line has two points
         parser.error("a line needs two numbers of rows at least")
     busy = os.getloadavg()[0]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     runs, whole = measure(sorted(set(options.rows)), options.repeat)
     how = f"median of {options.repeat}; two cores; load {busy:.1f} before"
-    text = report(runs, whole, fit(runs, whole), options.core_hour, how)
+    endings = measure_endings(sorted(set(options.entries)))
+    model = fit(runs, whole, endings)
+    text = report(runs, whole, endings, model, price=options.core_hour, how=how)
     print(text)
     if options.write:
         _paste(text, options.write)

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broadsheet import contract, documents, jsonl, recipe, release, shards, sources, spread, storage, summary, verify
+from broadsheet import (
+    contract,
+    documents,
+    jsonl,
+    labels,
+    recipe,
+    release,
+    shards,
+    sources,
+    spread,
+    storage,
+    summary,
+    verify,
+)
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Row, Schema
 from broadsheet.documents import Facts
@@ -48,6 +61,7 @@ def build(
     """
     tell("reading")
     dataset = recipe.read(folder)
+    targets = [target.id for target in dataset.targets]
     schemas = {table: contract.table_schema(table) for table in contract.TABLES}
     goal = place or dataset.release
     with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
@@ -56,11 +70,13 @@ def build(
         with spread.executor(workers and min(workers, len(given.shards)), scheduler) as pool:
             tell("joining")
             index = sources.join(dataset, given.shards, stage.scratch, pool)
-            jobs = [Job(shard, stage.data, stage.scratch, schemas, index.path) for shard in given.shards]
+            scheme = labels.scheme(dataset) if given.articles == () else labels.NO_SCHEME
+            jobs = [Job(shard, stage.data, stage.scratch, schemas, index.path, scheme) for shard in given.shards]
             for made in spread.results(pool, shards.make, jobs):
                 merged.take(made)
                 tell(f"building: {merged.rows('articles'):,} articles")
-        raise_if([*merged.problems, *(found := list(merged.judge(schemas, index.path, index.entries)))])
+        raise_if(merged.problems)
+        raise_if([*merged.problems, *(found := list(merged.judge(schemas, targets, index.path, index.entries)))])
         for number, table in merged.missing():
             merged.shards[number][table] = shards.make_empty(jobs[number], table)
         tell("writing documents")

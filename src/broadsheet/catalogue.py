@@ -126,6 +126,18 @@ class Catalogue:
         for value, *place in self.query(sql):
             yield value, Place(*place)
 
+    def unknown_targets(self, targets: Sequence[str]) -> Iterator[tuple[str, Place]]:
+        """Give each target of a stance that is none of *targets*, with its place."""
+        if "stances" not in self._tables:
+            return
+        known = ", ".join(map(_quoted, targets))
+        sql = f"""
+            SELECT target_id, split, stretch, path, line FROM stances
+            WHERE target_id NOT IN ({known}) ORDER BY stretch, line, path
+        """
+        for value, *place in self.query(sql):
+            yield value, Place(*place)
+
     def leaks(self) -> Iterator[tuple[Place, Place]]:
         """Give the places of articles that are duplicates of one in another split, each after that one's."""
         sql = """

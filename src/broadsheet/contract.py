@@ -303,7 +303,7 @@ def _fast(schema: Any, registry: Registry[Any] | None) -> Any:
     packaged: Any = [(judged["$id"], judged) for judged in _judged_schemas().values()]
     return jsonschema_rs.Draft202012Validator(
         schema,
-        formats={"partial-date": _is_partial_date},
+        formats={"partial-date": is_partial_date},
         validate_formats=True,
         pattern_options=jsonschema_rs.RegexOptions(),
         registry=jsonschema_rs.Registry(packaged) if registry is not None else None,
@@ -456,7 +456,7 @@ _formats = jsonschema.FormatChecker(formats=())
 
 
 @_formats.checks("partial-date")
-def _is_partial_date(value: object) -> bool:
+def is_partial_date(value: object) -> bool:
     """Check the calendar dates of EDTF level 0 (ISO 8601-2): a year, a month or a day."""
     if not isinstance(value, str):
         return True

@@ -5,7 +5,7 @@ Problems get their true lines, and what only all rows can tell is judged: keys a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -27,15 +27,18 @@ class Merged:
     tally: Tally = field(default_factory=Tally)
     shards: list[dict[str, Part]] = field(default_factory=list)
     _joined: int = 0
+    _shown: str = ""
     _splits: list[str] = field(default_factory=list)
     _first: dict[int, int] = field(default_factory=dict)
-    _lines: dict[str, int] = field(default_factory=dict)
+    _lines: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def take(self, made: Made) -> None:
         """Take what was made of one more shard; raise `InvalidData` when there are more errors than anybody reads."""
         for stretch in made.shard.stretches:
-            self._first[stretch.number] = self._lines.get(stretch.path, 0)
-            self._lines[stretch.path] = self._first[stretch.number] + made.lines.get(stretch.number, 0)
+            file = (made.shard.split, stretch.path)
+            self._first[stretch.number] = self._lines.get(file, 0)
+            self._lines[file] = self._first[stretch.number] + made.lines.get(stretch.number, 0)
+            self._shown = self._shown or stretch.shown
         self.problems += [self._placed(problem, stretch) for stretch, problem in made.problems]
         if sum(problem.severity == "error" for problem in self.problems) >= MAX_ERRORS:
             raise InvalidData(self.problems)
@@ -73,19 +76,24 @@ class Merged:
         """Give the logical digest of the rows."""
         return tables.fold(self.catalogue.digests())
 
-    def judge(self, schemas: Mapping[str, Schema], index: str | None = None, rows: int = 0) -> Iterator[Problem]:
+    def judge(
+        self, schemas: Mapping[str, Schema], targets: Sequence[str], index: str | None = None, rows: int = 0
+    ) -> Iterator[Problem]:
         """Give what only all rows together can tell is wrong, and warnings of texts that are there twice.
 
-        *rows* lie in the sidecar at *index*, if there is one: each must have found its article.
+        *targets* are those that the recipe knows. *rows* lie in the sidecar at *index*, if there is one: each must have
+        found its article.
         """
         if not self.rows("articles"):
-            yield Problem("BS119", next(iter(self._lines), "articles"), "there is no row in it, nor in any other input")
+            yield Problem("BS119", self._shown or "articles", "there is no row in it, nor in any other input")
             return
         for table in self.catalogue.tables:
-            for first, second in islice(
-                self.catalogue.repeated(table, contract.primary_key(schemas[table])), MAX_ERRORS
-            ):
+            key = contract.primary_key(schemas[table])
+            for first, second in islice(self.catalogue.repeated(table, key), MAX_ERRORS):
                 yield self._at(second, "BS207", f"the key is that of {self._said(first)} too")
+        for value, place in islice(self.catalogue.unknown_targets(targets), MAX_ERRORS):
+            near = contract.did_you_mean(value, targets)
+            yield replace(self._at(place, "BS208", f"there is no target '{value}' in the recipe"), hint=near)
         for value, place in islice(self.catalogue.missing("articles", "duplicate_of"), MAX_ERRORS):
             yield self._at(place, "BS208", f"duplicate_of is '{value}', but there is no such article")
         if index is not None and self._joined != rows:

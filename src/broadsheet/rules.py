@@ -7,7 +7,7 @@ lines give the text, and gold labels follow from the labels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -96,6 +96,8 @@ def of_record(record: Record, counts: Counts) -> list[tuple[Given, Problem]]:
         found += _of_counts(row, counts)
     if not _columns_hold(row, claims):
         found += _of_columns(row, claims)
+    if row["duplicate_of"] == row["id"]:
+        found.append(_violation("BS208", "it is no duplicate of itself", "/duplicate_of"))
     for index, claim in enumerate(claims):
         for quote in claim["evidence"]:
             if not _holds(quote, text if quote["source"] == "text" else segment):
@@ -182,11 +184,15 @@ def _columns_hold(row: Row, claims: Sequence[Row]) -> bool:
         if field == "published":
             if row[field] != ((value + "-01-01")[:10] if value else None):
                 return False
-            if row["published_precision"] != PRECISION[len(value or "")]:
+            if row["published_precision"] != PRECISION.get(len(value or "")) or not _is_date(value):
                 return False
         elif field in _PLAIN and row[field] != value:
             return False
     return bool((row["published"] is None) == (row["published_precision"] == "unknown"))
+
+
+def _is_date(value: str | None) -> bool:
+    return value is None or contract.is_partial_date(value)
 
 
 _PLAIN = frozenset(CLAIMED) - {"published"}
@@ -202,20 +208,24 @@ def _of_columns(row: Row, claims: Sequence[Row]) -> Iterator[Violation]:
                 message = f"a second firm claim on the {claim['field']}"
                 yield _violation("BS405", message, f"/provenance/claims/{index}")
             firm[claim["field"]] = claim["value"]
-    for field in CLAIMED:
-        if field not in claimed:
-            continue
-        value = firm.get(field)
-        if field == "published":
-            value = (value + "-01-01")[:10] if value else None
+    if not _is_date(firm.get("published")):
+        message = f"{short(firm['published'])}, the claimed date, is not YYYY, YYYY-MM or YYYY-MM-DD"
+        yield _violation("BS205", message)
+        return
+    for field, value in _claimed(firm, claimed).items():
         if row[field] != value:
             yield _violation("BS507", f"{field} is {short(row[field])}, but its claims give {short(value)}")
-    known = PRECISION[len(firm.get("published") or "")] if "published" in claimed else None
-    if known is not None and row["published_precision"] != known:
-        message = f"published_precision is {row['published_precision']!r}, but its claims give {known!r}"
-        yield _violation("BS507", message)
     if (row["published"] is None) != (row["published_precision"] == "unknown"):
         yield _violation("BS507", f"published_precision is {row['published_precision']!r} of {row['published']}")
+
+
+def _claimed(firm: Mapping[str, str], claimed: Iterable[str]) -> dict[str, str | None]:
+    """Give what the columns must be of which something is *claimed*, *firm* or not."""
+    columns: dict[str, str | None] = {field: firm.get(field) for field in CLAIMED if field in claimed}
+    if "published" in columns:
+        date = firm.get("published") or ""
+        columns |= {"published": (date + "-01-01")[:10] if date else None, "published_precision": PRECISION[len(date)]}
+    return columns
 
 
 def _of_paragraphs(record: Record) -> Iterator[tuple[Given, Problem]]:

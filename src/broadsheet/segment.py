@@ -67,6 +67,14 @@ class Article:
         """The article's prose: its headings, standfirst and body, joined by line feeds."""
         return "\n".join(p.line.text for p in self.paragraphs if p.role in contract.TEXT_ROLES)
 
+    def outside(self, exact: str) -> str:
+        """Say which line the words *exact* stand in, if it is one that is kept out of the text."""
+        if exact not in self.segment:
+            return ""
+        line = self.source_line("segment", self.segment.index(exact))
+        role = self.paragraphs[line - self.start_line].role
+        return f"The words are in the source's line {line}, whose role {role} keeps it out of the text."
+
     def source_line(self, string: str, offset: int) -> int:
         """Give the line of the source file that holds the code point *offset* of *string*: `text` or `segment`."""
         index = (self.segment if string == "segment" else self.text).count("\n", 0, offset)

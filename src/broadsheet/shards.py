@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
-from broadsheet import contract, jsonl, reading, release, rules, storage, tables
+from broadsheet import contract, jsonl, labels, reading, release, rules, storage, tables
 from broadsheet.catalogue import Entries
 from broadsheet.contract import Judge, Schema
+from broadsheet.labels import NO_SCHEME, Scheme
 from broadsheet.problems import Problem
 from broadsheet.rows import json_lines
 from broadsheet.rules import Given, Record
@@ -91,7 +92,8 @@ class Made:
 class Job:
     """A *shard* to be made: into the folder *stage*, by way of *scratch*, by the *schemas* of the tables.
 
-    *sidecar* is the path of the index of the rows that lie in files of their own, if there are any.
+    *sidecar* is the path of the index of the rows that lie in files of their own, if there are any; labels among them
+    are judged by *scheme*.
     """
 
     shard: Shard
@@ -99,6 +101,7 @@ class Job:
     scratch: str
     schemas: Mapping[str, Schema]
     sidecar: str | None = None
+    scheme: Scheme = NO_SCHEME
 
 
 class Sink(Protocol):
@@ -223,7 +226,7 @@ def _records(job: Job, made: Made) -> Iterator[Record]:
             line, (value, form) = found
             record = _split(Given(value, form, stretch.shown, line, "", stretch.number))
             if sidecar is not None and isinstance(value, dict):
-                record = _joined(record, sidecar, made)
+                record = _joined(record, sidecar, job.scheme, made)
             if accepts(record.article.value) and not record.paragraphs and not record.stances:
                 yield record
             elif wrong := list(_violations(record, judges)):
@@ -257,18 +260,37 @@ def _split(row: Given) -> Record:
     )
 
 
-def _joined(record: Record, sidecar: Sidecar, made: Made) -> Record:
-    article = record.article
-    found = sidecar.of(str(article.value.get("id")))
+def _joined(record: Record, sidecar: Sidecar, scheme: Scheme, made: Made) -> Record:
+    """Give *record* with what the *sidecar* has for it; labels become stances, a gold one the article's columns."""
+    article, row = record.article, record.article.value
+    found = sidecar.of(str(row.get("id")))
     made.joined += found.entries
-    if found.duplicate_of is not None and article.value.get("duplicate_of") is None:
-        article.value["duplicate_of"] = found.duplicate_of
-        article = article._replace(canonical=jsonl.canonical(article.value))
-    return Record(article, [*record.paragraphs, *found.paragraphs], [*record.stances, *found.stances])
+    stances = [*record.stances, *found.stances]
+    columns: dict[str, Any] = {}
+    if found.duplicate_of is not None and row.get("duplicate_of") is None:
+        columns["duplicate_of"] = found.duplicate_of
+    if scheme.passes and isinstance(row.get("text"), str) and isinstance(row.get("id"), str):
+        own, problems = labels.stances(scheme, labels.Plain(row["id"], row["text"]), found.labels)
+        made.problems += [(-1, problem) for problem in problems]
+        stances += [article._replace(value=label, canonical=jsonl.canonical(label)) for label in own]
+        gold = [label for label in own if label["is_gold"] and label["target_id"] == scheme.targets[0]]
+        if gold and row.get("stance") is None:
+            columns |= {"stance": gold[0]["stance"], "stance_intensity": gold[0]["intensity"]}
+            columns["stance_target"] = scheme.targets[0]
+    if columns:
+        row.update(columns)
+        article = article._replace(canonical=jsonl.canonical(row))
+    return Record(article, [*record.paragraphs, *found.paragraphs], stances)
 
 
 def _violations(record: Record, judges: Mapping[str, Judge]) -> Iterator[tuple[Given, Problem]]:
-    for table, rows in zip(contract.TABLES, ([record.article], record.paragraphs, record.stances), strict=True):
+    article = record.article
+    if isinstance(article.value, dict):
+        # What is carried along as anything but a list is still there.
+        for name in [name for name in CARRIED if name in article.value]:
+            yield article, article.problem("BS204", "expected array", f"/{name}")
+            del article.value[name]
+    for table, rows in zip(contract.TABLES, ([article], record.paragraphs, record.stances), strict=True):
         for row in rows:
             for found in judges[table].violations(row.value):
                 yield row, row.problem(found.code, found.message, found.pointer, found.hint)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
-from broadsheet import contract, jsonl, reading
+from broadsheet import contract, jsonl, reading, standoff
 from broadsheet.problems import Problem
 from broadsheet.rows import json_lines
 from broadsheet.rules import Given
@@ -25,10 +25,14 @@ _BATCH = 10_000
 DUPLICATE = "duplicate_of"
 
 
-class Source(NamedTuple):
-    """A file of rows of *table* at *path*; *shown* is its name in messages."""
+#: How the kind of an entry starts that is an annotator's label, in stand-off form.
+LABEL = "label:"
 
-    table: str
+
+class Source(NamedTuple):
+    """A file of rows of a *kind* at *path*: a table's, or an annotator's labels; *shown* is its name in messages."""
+
+    kind: str
     path: str
     shown: str
 
@@ -41,7 +45,7 @@ def write(index: Path, sources: Sequence[Source]) -> tuple[int, list[Problem]]:
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
         database.execute("CREATE TABLE rows (article TEXT, kind TEXT, path TEXT, line INTEGER, form BLOB)")
         rows = _rows(sources, problems)
-        while batch := [row for row, _ in zip(rows, range(_BATCH), strict=False)]:
+        while batch := list(islice(rows, _BATCH)):
             database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", batch)
         database.execute("CREATE INDEX by_article ON rows (article)")
         ((count,),) = database.execute("SELECT count(*) FROM rows").fetchall()
@@ -62,32 +66,42 @@ def note_duplicates(index: Path, duplicates: Iterable[tuple[str, str]]) -> int:
 
 def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[str, str, str, int, bytes]]:
     for source in sources:
-        judge = contract.judge(contract.table_schema(source.table))
         for found in json_lines(reading.lines(source.path), source.shown, jsonl.loads_canonical):
             if isinstance(found, Problem):
                 problems.append(found)
-                continue
-            line, (value, form) = found
-            if not judge.accepts(value):
-                row = Given(value, form, source.shown, line)
-                problems += [row.problem(v.code, v.message, v.pointer, v.hint) for v in judge.violations(value)]
-                if len(problems) >= MAX_ERRORS:
-                    return
-                continue
-            yield value["article_id"], source.table, source.shown, line, form
+            else:
+                line, (value, form) = found
+                wrong = _violations(Given(value, form, source.shown, line), source.kind)
+                problems += wrong
+                if not wrong:
+                    yield value["article_id"], source.kind, source.shown, line, form
+            if len(problems) >= MAX_ERRORS:
+                return
+
+
+def _violations(row: Given, kind: str) -> list[Problem]:
+    if kind.startswith(LABEL):
+        return standoff.judged(row.value, "stance", row.path, row.line)[1]
+    found = contract.judge(contract.table_schema(kind)).violations(row.value)
+    return [row.problem(v.code, v.message, v.pointer, v.hint) for v in found]
 
 
 class Joined(NamedTuple):
-    """What belongs to an article: *paragraphs*, *stances*, and the article it is a near-duplicate of, if it is one."""
+    """What belongs to an article: *paragraphs*, *stances*, and *labels* by annotator, in stand-off form.
+
+    *duplicate_of* is the article it is a near-duplicate of, if it is one.
+    """
 
     paragraphs: list[Given]
     stances: list[Given]
+    labels: dict[str, list[standoff.Row]]
     duplicate_of: str | None
 
     @property
     def entries(self) -> int:
         """How many entries of the index this is."""
-        return len(self.paragraphs) + len(self.stances) + (self.duplicate_of is not None)
+        labels = sum(map(len, self.labels.values()))
+        return len(self.paragraphs) + len(self.stances) + labels + (self.duplicate_of is not None)
 
 
 class Sidecar:
@@ -101,13 +115,17 @@ class Sidecar:
         """Give what belongs to *article*, rows in the order of the files."""
         sql = "SELECT kind, form, path, line FROM rows WHERE article = ? ORDER BY rowid"
         found: dict[str, list[Given]] = {}
+        labels: dict[str, list[standoff.Row]] = {}
         duplicate_of = None
         for kind, form, path, line in self._database.execute(sql, (article,)):
             if kind == DUPLICATE:
                 duplicate_of = form.decode()
+            elif kind.startswith(LABEL):
+                row, _ = standoff.judged(orjson.loads(form), "stance", path, line)
+                labels.setdefault(kind.removeprefix(LABEL), []).extend([row] if row else [])
             else:
                 found.setdefault(kind, []).append(Given(orjson.loads(form), form, path, line))
-        return Joined(found.get("paragraphs", []), found.get("stances", []), duplicate_of)
+        return Joined(found.get("paragraphs", []), found.get("stances", []), labels, duplicate_of)
 
     def unknown(self, articles: Iterator[str]) -> Iterator[Problem]:
         """Give a problem for the first row of each article that is not among *articles*, which come sorted."""

@@ -6,6 +6,7 @@ how many workers there are does not matter.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import math
 import tempfile
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from broadsheet import contract, jsonl, reading, segment, sidecar, storage
+from broadsheet import contract, jsonl, labels, reading, segment, sidecar, storage
 from broadsheet.annotations import annotate
 from broadsheet.assemble import assemble
-from broadsheet.problems import Problem, raise_if
+from broadsheet.problems import InvalidData, Problem, raise_if
 from broadsheet.recipe import Recipe
 from broadsheet.segment import Article
 from broadsheet.shards import Shard, Stretch
@@ -80,7 +81,8 @@ def join(recipe: Recipe, shards: Sequence[Shard], scratch: str, pool: Executor |
 
             found = duplicates.find(shards, recipe.duplicates["threshold"], Path(folder), pool)
             entries += sidecar.note_duplicates(path, found)
-        return Index(storage.unpack(str(path), scratch, path.name)[0] if entries else None, entries)
+        needed = entries or (recipe.articles is not None and recipe.passes)
+        return Index(storage.unpack(str(path), scratch, path.name)[0] if needed else None, entries)
 
 
 def _from_pages(recipe: Recipe, scratch: str) -> Given:
@@ -109,7 +111,20 @@ def _sidecars(recipe: Recipe) -> list[sidecar.Source]:
         paths, problems = _expanded(recipe, section["files"] if section else ())
         raise_if(problems)
         found += [sidecar.Source(table, path, _shown(path, recipe)) for path in paths]
-    return found
+    return [*found, *(_passes(recipe) if recipe.articles is not None else [])]
+
+
+def _passes(recipe: Recipe) -> list[sidecar.Source]:
+    """Give the files of the annotators who label; the passes over pages are joined to these already."""
+    settling = [recipe.adjudicator] if recipe.adjudicator else []
+    sources = []
+    for annotator in [*recipe.passes, *settling]:
+        path = recipe.annotations(labels.file(annotator))
+        if not path.is_file():
+            near = contract.did_you_mean(path.name, (p.name for p in path.parent.glob("*")))
+            raise InvalidData([Problem("BS101", recipe.shown(path), "there is no such file", hint=near)])
+        sources.append(sidecar.Source(f"{sidecar.LABEL}{annotator.id}", str(path), recipe.shown(path)))
+    return sources
 
 
 def _shown(path: str, recipe: Recipe) -> str:
@@ -124,11 +139,12 @@ def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[
         if storage.is_remote(pattern):
             found = storage.matching(pattern)
         else:
-            found = sorted(str(path) for path in recipe.folder.glob(pattern) if path.is_file())
+            # Any text is a pattern here; Path.glob refuses some.
+            names = glob.glob(pattern, root_dir=recipe.folder, recursive=True)  # noqa: PTH207
+            found = sorted(str(recipe.folder / name) for name in names if (recipe.folder / name).is_file())
         if not found:
-            near = contract.did_you_mean(
-                Path(pattern).name, (p.name for p in (recipe.folder / pattern).parent.glob("*"))
-            )
+            there = (path.name for path in (recipe.folder / pattern).parent.glob("*"))
+            near = "" if storage.is_remote(pattern) else contract.did_you_mean(Path(pattern).name, there)
             problems.append(Problem("BS101", pattern, "no file is there that the recipe names so", hint=near))
         paths += [path for path in found if path not in paths]
     return paths, problems
@@ -137,7 +153,9 @@ def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[
 def _plain(path: str, split: str, recipe: Recipe, scratch: str) -> File:
     shown = _shown(path, recipe)
     if reading.is_seekable(path):
-        return File(path, shown, split, storage.size(path))
+        # Workers elsewhere have other working directories.
+        place = path if storage.is_remote(path) else str(Path(path).absolute())
+        return File(place, shown, split, storage.size(path))
     name = f"{hashlib.sha256(path.encode()).hexdigest()[:16]}.jsonl"
     place, size = storage.unpack(path, scratch, name)
     return File(place, shown, split, size)

@@ -100,6 +100,11 @@ def results(pool: Executor | None, function: Callable[[Task], Result], tasks: It
         raise cannot_run("BS606", "build", "a worker process died", hint=hint) from None
     except CancelledError:
         raise cannot_run("BS606", "build", "the cluster gave a task up", hint="Is its scheduler still there?") from None
+    except Exception as error:
+        # Dask's own errors are known only where its library is.
+        if type(error).__module__.startswith("distributed"):
+            raise cannot_run("BS606", "build", f"the cluster gave a task up: {error}") from None
+        raise
 
 
 def _stop_silently() -> None:

@@ -35,15 +35,22 @@ def read(recipe: Recipe, name: str, kind: str) -> tuple[list[Row], list[Problem]
     data, problems = recipe.read(path)
     values, syntax = jsonl.parse(data, shown)
     problems += syntax
-    schema = contract.definition(kind)
     rows = []
     for line, value in values:
-        fields = contract.with_defaults(value, schema) if isinstance(value, dict) else value
-        found = contract.violations(fields, schema) if isinstance(value, dict) else [_not_an_object]
-        problems += [Problem(v.code, shown, v.message, line=line, pointer=v.pointer, hint=v.hint) for v in found]
-        if not found:
-            rows.append(Row(shown, line, fields))
+        row, found = judged(value, kind, shown, line)
+        problems += found
+        if row is not None:
+            rows.append(row)
     return rows, problems
+
+
+def judged(value: Any, kind: str, path: str, line: int) -> tuple[Row | None, list[Problem]]:
+    """Give *value*, on *line* of *path*, as a row of the definition *kind*, defaults filled in; or what is wrong."""
+    schema = contract.definition(kind)
+    fields = contract.with_defaults(value, schema) if isinstance(value, dict) else value
+    found = contract.violations(fields, schema) if isinstance(value, dict) else [_not_an_object]
+    problems = [Problem(v.code, path, v.message, line=line, pointer=v.pointer, hint=v.hint) for v in found]
+    return (None if found else Row(path, line, fields)), problems
 
 
 _not_an_object = contract.Violation("BS204", "", "expected object", "")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from broadsheet import reading
+from broadsheet.problems import cannot_run
 
 
 def is_remote(place: str) -> bool:
@@ -28,7 +29,10 @@ def filesystem(url: str) -> tuple[Any, str]:
     # Only who names a URL pays for the import.
     import fsspec.core  # noqa: PLC0415
 
-    found, path = fsspec.core.url_to_fs(url)
+    try:
+        found, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError, OSError) as error:
+        raise cannot_run("BS605", url, f"it cannot be reached: {error}") from None
     return found, path
 
 
@@ -37,7 +41,10 @@ def size(place: str) -> int:
     if not is_remote(place):
         return Path(place).stat().st_size
     found, path = filesystem(place)
-    return int(found.size(path))
+    try:
+        return int(found.size(path))
+    except OSError as error:
+        raise cannot_run("BS605", place, f"it cannot be read: {error}") from None
 
 
 def matching(pattern: str) -> list[str]:

@@ -284,12 +284,11 @@ def _agreements(catalogue: Catalogue, targets: Sequence[str]) -> list[Agreement]
         SELECT target_id, labels, count(*) FROM items GROUP BY ALL ORDER BY ALL
     """
     patterns = [_Pattern(target, labels, n) for target, labels, n in catalogue.query(sql)]
-    if not patterns:
-        return []
-    return [
-        *(_agreement([p for p in patterns if p.target == target], target) for target in targets),
-        _agreement(patterns, None),
-    ]
+    # An item with a single label says nothing about agreement.
+    patterns = [pattern for pattern in patterns if len(pattern.labels) > 1]
+    by_target = [(target, [p for p in patterns if p.target == target]) for target in targets]
+    agreements = [_agreement(own, target) for target, own in by_target if own]
+    return [*agreements, _agreement(patterns, None)] if patterns else []
 
 
 class _Pattern(NamedTuple):
@@ -301,7 +300,7 @@ class _Pattern(NamedTuple):
 
 
 def _agreement(patterns: Sequence[_Pattern], target: str | None) -> Agreement:
-    stance = [([label for _, label, _ in p.labels], p.n) for p in patterns if len(p.labels) > 1]
+    stance = [([label for _, label, _ in p.labels], p.n) for p in patterns]
     intensity = [([value for _, _, value in p.labels if value is not None], p.n) for p in patterns]
     paired = [(values, n) for values, n in intensity if len(values) > 1]
     return Agreement(
