@@ -17,6 +17,7 @@ from distributed import Client
 
 from broadsheet import sources
 from broadsheet.build import build
+from broadsheet.check import check
 from broadsheet.verify import verify
 from tests.corpora import articles, dataset_of
 
@@ -95,6 +96,7 @@ def test_a_cluster_makes_the_same_bytes_and_survives_the_loss_of_a_worker(datase
         build(elsewhere, (tmp_path / "by-url").as_uri(), scheduler=address)
         assert _contents(tmp_path / "by-url") == expected
     assert verify(tmp_path / "again") == []
+    assert list(check([(tmp_path / "by-url").as_uri()])) == []
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("w")) == [
         *("again", "by-url", "elsewhere", "here", "there")
     ]

@@ -293,7 +293,7 @@ def probe_end(folder: str, rows: int) -> Mapping[str, float]:
         recipe = recipes.read(Path(folder))
         targets = [target.id for target in recipe.targets]
         (shard, *_) = sources.gather(recipe, given).shards
-        made = shards.make(shards.Job(shard, given, given, schemas))
+        made = shards.make(shards.Job(shard, given, given, schemas, shards.NO_INDEX))
         entries = pq.read_table(pa.BufferReader(made.entries["articles"]))
         own = Path(given) / "catalogue"
         own.mkdir()
@@ -304,8 +304,7 @@ def probe_end(folder: str, rows: int) -> Mapping[str, float]:
         # From here on, peak memory is the end's own.
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         start = time.perf_counter()
-        for _ in merged.judge(schemas, targets):
-            pass
+        merged.finish(schemas, recipe, shards.NO_INDEX)
         merged.digest()
         summary.summarize(full, summary.Tally(), targets)
         seconds = time.perf_counter() - start

@@ -126,7 +126,7 @@ def _build(file: Path) -> None:
     schemas = {table: contract.table_schema(table) for table in contract.TABLES}
     with tempfile.TemporaryDirectory() as folder:
         for shard in sources.cut([sources.File(str(file), file.name, "train", file.stat().st_size)]):
-            made = shards.make(shards.Job(shard, f"{folder}/stage", folder, schemas))
+            made = shards.make(shards.Job(shard, f"{folder}/stage", folder, schemas, shards.NO_INDEX))
             if made.errors:
                 raise SystemExit(str(made.problems[0]))
 

@@ -13,7 +13,8 @@ from broadsheet import contract, storage, tables
 from broadsheet.catalogue import Catalogue, Place
 from broadsheet.contract import Schema
 from broadsheet.problems import InvalidData, Problem
-from broadsheet.shards import MAX_ERRORS, Made, Part
+from broadsheet.recipe import Recipe
+from broadsheet.shards import MAX_ERRORS, Index, Made, Part
 from broadsheet.sidecar import Sidecar
 from broadsheet.summary import Tally
 
@@ -76,14 +77,15 @@ class Merged:
         """Give the logical digest of the rows."""
         return tables.fold(self.catalogue.digests())
 
-    def judge(
-        self, schemas: Mapping[str, Schema], targets: Sequence[str], index: str | None = None, rows: int = 0
-    ) -> Iterator[Problem]:
-        """Give what only all rows together can tell is wrong, and warnings of texts that are there twice.
+    def finish(self, schemas: Mapping[str, Schema], recipe: Recipe, index: Index) -> None:
+        """Note what only all rows together can tell is wrong, and warn of texts that are there twice.
 
-        *targets* are those that the recipe knows. *rows* lie in the sidecar at *index*, if there is one: each must have
-        found its article.
+        Every target is one of the *recipe*'s, and every entry of the *index* has found its article.
         """
+        if not any(problem.severity == "error" for problem in self.problems):
+            self.problems += self._judge(schemas, [target.id for target in recipe.targets], index)
+
+    def _judge(self, schemas: Mapping[str, Schema], targets: Sequence[str], index: Index) -> Iterator[Problem]:
         if not self.rows("articles"):
             yield Problem("BS119", self._shown or "articles", "there is no row in it, nor in any other input")
             return
@@ -96,8 +98,8 @@ class Merged:
             yield replace(self._at(place, "BS208", f"there is no target '{value}' in the recipe"), hint=near)
         for value, place in islice(self.catalogue.missing("articles", "duplicate_of"), MAX_ERRORS):
             yield self._at(place, "BS208", f"duplicate_of is '{value}', but there is no such article")
-        if index is not None and self._joined != rows:
-            yield from islice(Sidecar(storage.local(index)).unknown(self.catalogue.ids()), MAX_ERRORS)
+        if self._joined != index.entries:
+            yield from islice(Sidecar(storage.local(index.path)).unknown(self.catalogue.ids()), MAX_ERRORS)
         for first, second in islice(self.catalogue.leaks(), MAX_ERRORS):
             message = f"the text is a near-duplicate of {self._said(first)}, in another split"
             yield replace(self._at(second, "BS210", message), severity="warning")

@@ -48,13 +48,17 @@ def suffix(path: str) -> str:
 
 
 def is_url(path: str) -> bool:
-    """Tell whether *path* is an http or https URL."""
+    """Tell whether *path* is a URL: an http or https one, or one that fsspec knows."""
+    return "://" in path
+
+
+def _is_web(path: str) -> bool:
     return path.startswith(("http://", "https://"))
 
 
 def is_seekable(path: str) -> bool:
     """Tell whether any stretch of *path* can be read without reading what comes before: plain, and no web server's."""
-    return not is_url(path) and Path(path).suffix not in COMPRESSIONS
+    return not _is_web(path) and Path(path).suffix not in COMPRESSIONS
 
 
 @contextmanager
@@ -116,9 +120,6 @@ def _raw(path: str) -> Iterator[Any]:
     elif is_url(path):
         with fetched(path) as response:
             yield response
-    elif "://" in path:
-        with _remote(path) as file:
-            yield file
     else:
         with Path(path).open("rb", buffering=BLOCK) as file:
             yield file
@@ -138,7 +139,11 @@ def _remote(url: str) -> Iterator[Any]:
 
 @contextmanager
 def fetched(url: str) -> Iterator[Any]:
-    """Give the response to a GET of *url*; raise `CannotRun` if there is none."""
+    """Give the file at *url*, a web server's from its start on; raise `CannotRun` if there is none."""
+    if not _is_web(url):
+        with _remote(url) as file:
+            yield file
+        return
     try:
         # Only http and https come here (`is_url`).
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from broadsheet import storage
+from broadsheet import reading, storage
 from broadsheet.jsonl import decode
 from broadsheet.problems import Problem, cannot_run
 
@@ -38,6 +38,11 @@ def jsonl_path(table: str, split: str = "train", number: int = 0, total: int = 1
     if total == 1:
         return f"jsonl/{table}.jsonl" if split == "train" else f"jsonl/{table}-{split}.jsonl"
     return f"jsonl/{table}/{split}-{number:05d}-of-{total:05d}.jsonl"
+
+
+def is_data(name: str) -> bool:
+    """Tell whether the file *name* of a release is a table that ``load_dataset`` loads, and not its twin."""
+    return name.endswith(".parquet")
 
 
 def schema_path(name: str) -> str:
@@ -66,7 +71,7 @@ def staged(place: Path | str) -> Iterator[Stage]:
     there already is not replaced. Anything that is no release is refused (`CannotRun`), and never touched.
     """
     token = secrets.token_hex(4)
-    if isinstance(place, str) and storage.is_remote(place):
+    if isinstance(place, str) and reading.is_url(place):
         with _staged_elsewhere(place.rstrip("/"), token) as stage:
             yield stage
         return

@@ -89,19 +89,33 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Index:
+    """What joins records by their id: the *path* of the sidecar, and how many *entries* it has.
+
+    Labels among them are judged by *scheme*.
+    """
+
+    path: str
+    entries: int
+    scheme: Scheme
+
+
+#: That of a dataset whose records have all that belongs to them.
+NO_INDEX = Index("", 0, NO_SCHEME)
+
+
+@dataclass(frozen=True)
 class Job:
     """A *shard* to be made: into the folder *stage*, by way of *scratch*, by the *schemas* of the tables.
 
-    *sidecar* is the path of the index of the rows that lie in files of their own, if there are any; labels among them
-    are judged by *scheme*.
+    What lies in files of its own joins by the *index*.
     """
 
     shard: Shard
     stage: str
     scratch: str
     schemas: Mapping[str, Schema]
-    sidecar: str | None = None
-    scheme: Scheme = NO_SCHEME
+    index: Index
 
 
 class Sink(Protocol):
@@ -214,7 +228,7 @@ def _records(job: Job, made: Made) -> Iterator[Record]:
     """Give the records of the shard's stretches that keep their schemas, and note what is wrong with the others."""
     judges = {table: contract.judge(schema) for table, schema in job.schemas.items()}
     accepts = judges["articles"].accepts
-    sidecar = Sidecar(storage.local(job.sidecar)) if job.sidecar else None
+    sidecar = Sidecar(storage.local(job.index.path)) if job.index.path else None
     for stretch in made.shard.stretches:
         made.lines[stretch.number] = 0
         for found in json_lines(_counted(stretch, made), stretch.shown, jsonl.loads_canonical):
@@ -226,7 +240,7 @@ def _records(job: Job, made: Made) -> Iterator[Record]:
             line, (value, form) = found
             record = _split(Given(value, form, stretch.shown, line, "", stretch.number))
             if sidecar is not None and isinstance(value, dict):
-                record = _joined(record, sidecar, job.scheme, made)
+                record = _joined(record, sidecar, job.index.scheme, made)
             if accepts(record.article.value) and not record.paragraphs and not record.stances:
                 yield record
             elif wrong := list(_violations(record, judges)):

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from broadsheet import contract, jsonl, labels, reading, segment, sidecar, storage
 from broadsheet.annotations import annotate
@@ -22,7 +21,7 @@ from broadsheet.assemble import assemble
 from broadsheet.problems import InvalidData, Problem, raise_if
 from broadsheet.recipe import Recipe
 from broadsheet.segment import Article
-from broadsheet.shards import Shard, Stretch
+from broadsheet.shards import NO_INDEX, Index, Shard, Stretch
 
 #: How many bytes of input make a shard: so many that the shards are about `SHARDS`, and within these bounds. The upper
 #: one keeps a shard's files under 500 MB.
@@ -48,13 +47,6 @@ class Given:
     articles: Sequence[Article] = ()
 
 
-class Index(NamedTuple):
-    """Where the sidecar lies, None where a dataset needs none, and how many *entries* it has."""
-
-    path: str | None
-    entries: int
-
-
 def gather(recipe: Recipe, scratch: str) -> Given:
     """Give the records of the dataset; raise `InvalidData` with what is wrong.
 
@@ -65,8 +57,8 @@ def gather(recipe: Recipe, scratch: str) -> Given:
     return Given(cut(_files(recipe, scratch)))
 
 
-def join(recipe: Recipe, shards: Sequence[Shard], scratch: str, pool: Executor | None) -> Index:
-    """Write the index of what joins the records of *shards* by their id into *scratch*; raise `InvalidData`.
+def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> Index:
+    """Write the index of what joins the records *given* by their id into *scratch*; raise `InvalidData`.
 
     That are rows in files of their own, and which articles are near-duplicates, where the recipe asks for that; *pool*
     shares the work of finding these.
@@ -79,10 +71,12 @@ def join(recipe: Recipe, shards: Sequence[Shard], scratch: str, pool: Executor |
             # Only who asks for it pays for the import.
             from broadsheet import duplicates  # noqa: PLC0415
 
-            found = duplicates.find(shards, recipe.duplicates["threshold"], Path(folder), pool)
+            found = duplicates.find(given.shards, recipe.duplicates["threshold"], Path(folder), pool)
             entries += sidecar.note_duplicates(path, found)
-        needed = entries or (recipe.articles is not None and recipe.passes)
-        return Index(storage.unpack(str(path), scratch, path.name)[0] if needed else None, entries)
+        scheme = labels.scheme(recipe) if recipe.articles is not None else labels.NO_SCHEME
+        if not entries and not scheme.passes:
+            return NO_INDEX
+        return Index(storage.unpack(str(path), scratch, path.name)[0], entries, scheme)
 
 
 def _from_pages(recipe: Recipe, scratch: str) -> Given:
@@ -128,7 +122,7 @@ def _passes(recipe: Recipe) -> list[sidecar.Source]:
 
 
 def _shown(path: str, recipe: Recipe) -> str:
-    return path if storage.is_remote(path) else recipe.shown(Path(path))
+    return path if reading.is_url(path) else recipe.shown(Path(path))
 
 
 def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[Problem]]:
@@ -136,7 +130,7 @@ def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[
     paths: list[str] = []
     problems = []
     for pattern in patterns:
-        if storage.is_remote(pattern):
+        if reading.is_url(pattern):
             found = storage.matching(pattern)
         else:
             # Any text is a pattern here; Path.glob refuses some.
@@ -144,7 +138,7 @@ def _expanded(recipe: Recipe, patterns: Sequence[str]) -> tuple[list[str], list[
             found = sorted(str(recipe.folder / name) for name in names if (recipe.folder / name).is_file())
         if not found:
             there = (path.name for path in (recipe.folder / pattern).parent.glob("*"))
-            near = "" if storage.is_remote(pattern) else contract.did_you_mean(Path(pattern).name, there)
+            near = "" if reading.is_url(pattern) else contract.did_you_mean(Path(pattern).name, there)
             problems.append(Problem("BS101", pattern, "no file is there that the recipe names so", hint=near))
         paths += [path for path in found if path not in paths]
     return paths, problems
@@ -154,7 +148,7 @@ def _plain(path: str, split: str, recipe: Recipe, scratch: str) -> File:
     shown = _shown(path, recipe)
     if reading.is_seekable(path):
         # Workers elsewhere have other working directories.
-        place = path if storage.is_remote(path) else str(Path(path).absolute())
+        place = path if reading.is_url(path) else str(Path(path).absolute())
         return File(place, shown, split, storage.size(path))
     name = f"{hashlib.sha256(path.encode()).hexdigest()[:16]}.jsonl"
     place, size = storage.unpack(path, scratch, name)

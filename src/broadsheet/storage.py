@@ -19,11 +19,6 @@ from broadsheet import reading
 from broadsheet.problems import cannot_run
 
 
-def is_remote(place: str) -> bool:
-    """Tell whether *place* is a URL, for fsspec, and not a path."""
-    return "://" in place
-
-
 def filesystem(url: str) -> tuple[Any, str]:
     """Give the fsspec file system of *url*, and the path in it."""
     # Only who names a URL pays for the import.
@@ -38,7 +33,7 @@ def filesystem(url: str) -> tuple[Any, str]:
 
 def size(place: str) -> int:
     """Give the size of the file at *place* in bytes."""
-    if not is_remote(place):
+    if not reading.is_url(place):
         return Path(place).stat().st_size
     found, path = filesystem(place)
     try:
@@ -92,7 +87,7 @@ def created(folder: str, name: str, scratch: str) -> Iterator[Hashed]:
     Until then it lies in *scratch*, on the same file system, and so does what a killed process leaves. Two that write
     the same file at once, as when a task is tried again, do not meet: the last one to end wins.
     """
-    if is_remote(folder):
+    if reading.is_url(folder):
         found, path = filesystem(f"{folder}/{name}")
         found.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         with found.open(path, "wb") as file:
@@ -111,7 +106,7 @@ def created(folder: str, name: str, scratch: str) -> Iterator[Hashed]:
 
 def sync(folder: str, name: str) -> None:
     """Have the file *name* in *folder* written to disk; elsewhere it is in safe hands."""
-    if is_remote(folder):
+    if reading.is_url(folder):
         return
     descriptor = os.open(Path(folder, name), os.O_RDONLY)
     try:
@@ -123,7 +118,7 @@ def sync(folder: str, name: str) -> None:
 @contextmanager
 def opened(folder: str, name: str) -> Iterator[IO[bytes]]:
     """Give the file *name* in *folder* to be read, from any place in it."""
-    if is_remote(folder):
+    if reading.is_url(folder):
         found, path = filesystem(f"{folder}/{name}")
         with found.open(path, "rb") as file:
             yield file
@@ -148,7 +143,7 @@ def remove_all(url: str) -> None:
 
 def local(place: str) -> str:
     """Give the path of the file at *place* on this machine; what is elsewhere is fetched, once in a process."""
-    return _fetched(place) if is_remote(place) else place
+    return _fetched(place) if reading.is_url(place) else place
 
 
 @cache

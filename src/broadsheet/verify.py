@@ -393,7 +393,7 @@ def _card_differences(
             {"split": s, "path": release.parquet_pattern(table, s, len(own))} for s, own in sorted(parts[table].items())
         ]
         size = sum(
-            n for own in parts[table].values() for p in own for name, (_, n) in p.files.items() if _is_data(name)
+            n for own in parts[table].values() for p in own for name, (_, n) in p.files.items() if release.is_data(name)
         )
         for name, found, expected in [
             ("data_files", sorted(config["data_files"], key=itemgetter("split")), files),
@@ -409,7 +409,3 @@ def _card_differences(
         ]:
             if found != expected:
                 yield f"{table}: {name}: {short(found)}, but the data give {short(expected)}"
-
-
-def _is_data(name: str) -> bool:
-    return name.endswith(".parquet")

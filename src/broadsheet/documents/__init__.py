@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from broadsheet import release
 from broadsheet.documents import card, datasheet, licence
-from broadsheet.documents.facts import SHOWN, Facts, LineNote, Size, Split, line_notes
+from broadsheet.documents.facts import Facts, gather
 from broadsheet.problems import raise_if
 
-__all__ = ["SHOWN", "Facts", "LineNote", "Size", "Split", "line_notes", "render"]
+__all__ = ["Facts", "gather", "render"]
 
 
 def render(facts: Facts) -> dict[str, bytes]:

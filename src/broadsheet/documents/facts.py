@@ -1,16 +1,18 @@
-"""What the documents draw on: takes a recipe, the figures, and a release's staging folder, gives `Facts`."""
+"""What the documents draw on: takes a recipe, and what is known of all shards, gives `Facts`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from broadsheet import contract
+from broadsheet import contract, jsonl, storage
 from broadsheet.contract import Field, Row, Schema
+from broadsheet.merge import Merged
 from broadsheet.recipe import Recipe
+from broadsheet.release import is_data
 from broadsheet.segment import Article
-from broadsheet.summary import Summary
+from broadsheet.summary import Summary, summarize
 
 #: So many articles at most are told one by one.
 SHOWN = 50
@@ -69,11 +71,44 @@ class Facts:
         return {table: contract.field_table(schema) for table, schema in self.schemas.items()}
 
 
-def line_notes(articles: Sequence[Article]) -> list[LineNote]:
-    """Give the curators' notes on lines of *articles* that were cut out of pages."""
-    return [
-        LineNote(article.start_line + index, paragraph.role, paragraph.line.text, paragraph.note)
-        for article in articles
-        for index, paragraph in enumerate(article.paragraphs)
-        if paragraph.note
-    ]
+def gather(
+    recipe: Recipe, place: str, merged: Merged, schemas: Mapping[str, Schema], articles: Sequence[Article]
+) -> Facts:
+    """Give the facts of the release whose tables lie at *place*; *articles* are those that were cut out of pages.
+
+    Tables without rows are no tables any more.
+    """
+    sizes = {
+        table: Size(
+            [
+                Split(split, sum(part.rows for part in own), sum(part.num_bytes for part in own), len(own))
+                for split, own in splits.items()
+            ],
+            sum(part.files[name][1] for own in splits.values() for part in own for name in part.files if is_data(name)),
+        )
+        for table, splits in merged.parts().items()
+    }
+    few = merged.rows("articles") <= SHOWN
+    return Facts(
+        recipe=recipe,
+        summary=summarize(merged.catalogue, merged.tally, [target.id for target in recipe.targets]),
+        digest=merged.digest(),
+        sizes=sizes,
+        schemas={table: schema for table, schema in schemas.items() if table in sizes},
+        articles=list(_rows(place, merged, "articles")) if few else [],
+        gold=[row for row in _rows(place, merged, "stances") if row["is_gold"]] if few else [],
+        notes=[
+            LineNote(article.start_line + index, paragraph.role, paragraph.line.text, paragraph.note)
+            for article in articles
+            for index, paragraph in enumerate(article.paragraphs)
+            if paragraph.note
+        ],
+    )
+
+
+def _rows(place: str, merged: Merged, table: str) -> Iterator[Row]:
+    """Read the rows of *table* back, from its JSON Lines; for few of them."""
+    for splits in merged.parts().get(table, {}).values():
+        for name in (name for part in splits for name in part.files if not is_data(name)):
+            with storage.opened(place, name) as file:
+                yield from (line.value for line in jsonl.parse(file.read(), name)[0])
