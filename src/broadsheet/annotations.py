@@ -96,7 +96,7 @@ def _stances(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[list[Row], l
     scheme = labels.scheme(recipe)
     given: dict[str, dict[str, list[standoff.Row]]] = {article: {} for article in by_id}
     problems: list[Problem] = []
-    for annotator in [*scheme.passes, *([scheme.adjudicator] if scheme.adjudicator else [])]:
+    for annotator in recipe.labellers:
         rows, found = standoff.read(recipe, labels.file(annotator), "stance")
         rows, unknown = _known(rows, "article_id", by_id, "article")
         problems += found + unknown

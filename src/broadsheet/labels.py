@@ -84,13 +84,12 @@ NO_SCHEME = Scheme((), None, (), "code_point", {})
 
 def scheme(recipe: Recipe) -> Scheme:
     """Give the scheme of *recipe*."""
-    settling = [recipe.adjudicator] if recipe.adjudicator else []
     return Scheme(
         recipe.passes,
         recipe.adjudicator,
         [target.id for target in recipe.targets],
         recipe.offset_unit,
-        {one.id: recipe.shown(recipe.annotations(file(one))) for one in [*recipe.passes, *settling]},
+        {one.id: recipe.shown(recipe.annotations(file(one))) for one in recipe.labellers},
     )
 
 

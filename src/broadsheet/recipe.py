@@ -85,6 +85,11 @@ class Recipe:
         """The annotator who settles disagreements, if there is one."""
         return next((annotator for annotator in self.annotators if annotator.role == "adjudicator"), None)
 
+    @property
+    def labellers(self) -> Sequence[Annotator]:
+        """The annotators whose labels lie in files: those of the passes, and the one who settles disagreements."""
+        return [*self.passes, *([self.adjudicator] if self.adjudicator else [])]
+
     def source(self, file: str) -> Path:
         """Where the source *file* lies."""
         return self.folder / "source" / file
@@ -102,8 +107,12 @@ class Recipe:
         try:
             return path.read_bytes(), []
         except FileNotFoundError:
-            near = contract.did_you_mean(path.name, (p.name for p in path.parent.glob("*")))
-            return b"", [Problem("BS101", self.shown(path), "there is no such file", hint=near)]
+            return b"", [self.missing(path)]
+
+    def missing(self, path: Path) -> Problem:
+        """Give the problem that there is no file at *path*."""
+        near = contract.did_you_mean(path.name, (p.name for p in path.parent.glob("*")))
+        return Problem("BS101", self.shown(path), "there is no such file", hint=near)
 
     def read_source(self, source: Source) -> tuple[bytes, list[Problem]]:
         """Give the bytes of *source*, or the problem that it is missing or not the file the recipe records."""

@@ -182,7 +182,7 @@ def compare(expected: Path, found: Path) -> list[Problem]:
         elif not built.is_file():
             problems.append(Problem("BS510", name, "the inputs do not build this file", hint=hint))
         elif _sha256(kept) != _sha256(built):
-            is_text = name != CHECKSUMS and not name.endswith(".parquet")
+            is_text = name != CHECKSUMS and not is_data(name)
             line = _first_difference(kept.read_bytes(), built.read_bytes()) if is_text else None
             problems.append(Problem("BS510", name, "it is not what the inputs build", line=line, hint=hint))
     return problems

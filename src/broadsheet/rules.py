@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from broadsheet import contract
-from broadsheet.contract import Row, Violation
+from broadsheet.contract import Judge, Row, Violation
 from broadsheet.problems import Problem
 
 #: Columns that follow from claims on the field of the same name, and `published_precision` with them.
@@ -49,6 +49,10 @@ class Given(NamedTuple):
     def problem(self, code: str, message: str, pointer: str = "", hint: str = "") -> Problem:
         """Give a problem that lies on this row."""
         return Problem(code, self.path, message, line=self.line, pointer=self.pointer + pointer, hint=hint)
+
+    def problems(self, judge: Judge) -> list[Problem]:
+        """Give every way in which this row breaks the schema of *judge*."""
+        return [self.problem(v.code, v.message, v.pointer, v.hint) for v in judge.violations(self.value)]
 
 
 class Record(NamedTuple):

@@ -306,8 +306,7 @@ def _violations(record: Record, judges: Mapping[str, Judge]) -> Iterator[tuple[G
             del article.value[name]
     for table, rows in zip(contract.TABLES, ([article], record.paragraphs, record.stances), strict=True):
         for row in rows:
-            for found in judges[table].violations(row.value):
-                yield row, row.problem(found.code, found.message, found.pointer, found.hint)
+            yield from ((row, problem) for problem in row.problems(judges[table]))
 
 
 def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -6,7 +6,7 @@ The rows lie in an index on disk (SQLite), which every process that makes shards
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +23,6 @@ MAX_ERRORS = 100
 _BATCH = 10_000
 #: The kind of an entry that is no row, but says what an article is a near-duplicate of.
 DUPLICATE = "duplicate_of"
-
-
 #: How the kind of an entry starts that is an annotator's label, in stand-off form.
 LABEL = "label:"
 
@@ -66,24 +64,31 @@ def note_duplicates(index: Path, duplicates: Iterable[tuple[str, str]]) -> int:
 
 def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[str, str, str, int, bytes]]:
     for source in sources:
+        judged = _judged_by(source.kind)
         for found in json_lines(reading.lines(source.path), source.shown, jsonl.loads_canonical):
             if isinstance(found, Problem):
                 problems.append(found)
             else:
                 line, (value, form) = found
-                wrong = _violations(Given(value, form, source.shown, line), source.kind)
+                kept, wrong = judged(Given(value, form, source.shown, line))
                 problems += wrong
                 if not wrong:
-                    yield value["article_id"], source.kind, source.shown, line, form
+                    yield value["article_id"], source.kind, source.shown, line, kept
             if len(problems) >= MAX_ERRORS:
                 return
 
 
-def _violations(row: Given, kind: str) -> list[Problem]:
+def _judged_by(kind: str) -> Callable[[Given], tuple[bytes, list[Problem]]]:
+    """Give what judges a row of *kind*: it gives the row's form, a label's with its defaults, and what is wrong."""
+
+    def label(row: Given) -> tuple[bytes, list[Problem]]:
+        found, problems = standoff.judged(row.value, "stance", row.path, row.line)
+        return jsonl.canonical(found.fields) if found else b"", problems
+
     if kind.startswith(LABEL):
-        return standoff.judged(row.value, "stance", row.path, row.line)[1]
-    found = contract.judge(contract.table_schema(kind)).violations(row.value)
-    return [row.problem(v.code, v.message, v.pointer, v.hint) for v in found]
+        return label
+    judge = contract.judge(contract.table_schema(kind))
+    return lambda row: (row.canonical, row.problems(judge))
 
 
 class Joined(NamedTuple):
@@ -121,8 +126,8 @@ class Sidecar:
             if kind == DUPLICATE:
                 duplicate_of = form.decode()
             elif kind.startswith(LABEL):
-                row, _ = standoff.judged(orjson.loads(form), "stance", path, line)
-                labels.setdefault(kind.removeprefix(LABEL), []).extend([row] if row else [])
+                row = standoff.Row(path, line, orjson.loads(form))
+                labels.setdefault(kind.removeprefix(LABEL), []).append(row)
             else:
                 found.setdefault(kind, []).append(Given(orjson.loads(form), form, path, line))
         return Joined(found.get("paragraphs", []), found.get("stances", []), labels, duplicate_of)

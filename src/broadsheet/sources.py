@@ -63,9 +63,12 @@ def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> I
     That are rows in files of their own, and which articles are near-duplicates, where the recipe asks for that; *pool*
     shares the work of finding these.
     """
+    named = _sidecars(recipe)
+    if not named and recipe.duplicates is None:
+        return NO_INDEX
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as folder:
         path = Path(folder) / "sidecar.sqlite"
-        entries, problems = sidecar.write(path, _sidecars(recipe))
+        entries, problems = sidecar.write(path, named)
         raise_if(problems)
         if recipe.duplicates is not None:
             # Only who asks for it pays for the import.
@@ -110,13 +113,11 @@ def _sidecars(recipe: Recipe) -> list[sidecar.Source]:
 
 def _passes(recipe: Recipe) -> list[sidecar.Source]:
     """Give the files of the annotators who label; the passes over pages are joined to these already."""
-    settling = [recipe.adjudicator] if recipe.adjudicator else []
     sources = []
-    for annotator in [*recipe.passes, *settling]:
+    for annotator in recipe.labellers:
         path = recipe.annotations(labels.file(annotator))
         if not path.is_file():
-            near = contract.did_you_mean(path.name, (p.name for p in path.parent.glob("*")))
-            raise InvalidData([Problem("BS101", recipe.shown(path), "there is no such file", hint=near)])
+            raise InvalidData([recipe.missing(path)])
         sources.append(sidecar.Source(f"{sidecar.LABEL}{annotator.id}", str(path), recipe.shown(path)))
     return sources
 

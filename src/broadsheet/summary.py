@@ -146,7 +146,6 @@ class Tally:
                 "titled": sum(article["title"] is not None for article in articles),
                 "excerpted": sum(article["provenance"]["excerpted"] is True for article in articles),
                 "duplicates": sum(article["duplicate_of"] is not None for article in articles),
-                "withheld": sum(article["status"] == "withheld" for article in articles),
             }
         )
         self._add_lines([row.value for record in records for row in record.paragraphs])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from io import BytesIO, RawIOBase
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -178,15 +177,8 @@ def _to_json(value: Any) -> Any:
 
 def _dictionaries(schema: pa.Schema) -> list[str]:
     """Give the columns of *schema* that are worth a dictionary: flat, and of values that repeat."""
-    return [
-        field.name for field in schema if pa.types.is_string(field.type) and field.name not in _DISTINCT
-    ] or _no_dictionaries()
-
-
-@cache
-def _no_dictionaries() -> list[str]:
     # An empty list would mean all columns.
-    return [""]
+    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _DISTINCT] or [""]
 
 
 def _trace_columns(columns: Iterable[pa.ChunkedArray]) -> Trace:

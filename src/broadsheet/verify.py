@@ -277,8 +277,7 @@ def _good_rows(root: str, name: str, judge: Judge, made: Made) -> Iterator[Given
             continue
         line, (value, form) = found
         row = Given(value, form, name, line)
-        if violations := judge.violations(value):
-            wrong = [row.problem(v.code, v.message, v.pointer, v.hint) for v in violations]
+        if wrong := row.problems(judge):
             made.problems += [(-1, problem) for problem in wrong]
             if made.errors >= MAX_ERRORS:
                 return
