@@ -50,6 +50,7 @@ LABEL: Row = {
     "holder": "author",
     "confidence": "high",
     "rationale": "So.",
+    "basis": "stated",
     "evidence": [],
     "annotator_id": "first",
     "annotator_kind": "human",

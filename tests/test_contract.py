@@ -163,3 +163,44 @@ def test_no_reference_is_ever_fetched(address: str, monkeypatch: pytest.MonkeyPa
     with pytest.raises(contract.UnusableSchema):
         contract.Judge({"$id": "urn:x", "$ref": address})
     assert opened == []
+
+
+LABEL: dict[str, Any] = {
+    "article_id": "a",
+    "target_id": "t",
+    "stance": "favor",
+    "intensity": None,
+    "holder": "author",
+    "confidence": None,
+    "rationale": None,
+    "basis": "external",
+    "evidence": [],
+    "annotator_id": "source",
+    "annotator_kind": "human",
+    "guideline_version": None,
+    "annotated_on": None,
+    "is_gold": True,
+    "aggregation": "external",
+    "n_annotators": None,
+}
+QUOTE = {"source": "text", "exact": "x", "prefix": "", "suffix": "", "start": 0, "end": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"stance": "not_addressed", "basis": "stated"}, []),
+        ({"basis": "stated", "evidence": [QUOTE]}, []),
+        ({"basis": "stated"}, ["BS206 /evidence"]),
+        ({"evidence": [QUOTE]}, ["BS206 /evidence"]),
+        ({"intensity": -1}, ["BS206 /intensity"]),
+        ({"stance": "against", "intensity": 1}, ["BS206 /intensity"]),
+        ({"stance": "neutral", "intensity": 1}, ["BS206 /intensity"]),
+        ({"stance": "unclear", "intensity": 0}, ["BS206 /intensity"]),
+        ({"is_gold": False}, ["BS206 /aggregation", "BS206 /n_annotators"]),
+    ],
+)
+def test_a_label_rests_on_quotes_or_says_that_it_came_without(change: dict[str, Any], expected: list[str]) -> None:
+    found = violations(LABEL | change, contract.table_schema("stances"))
+    assert sorted(f"{violation.code} {violation.pointer}" for violation in found) == expected

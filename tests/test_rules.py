@@ -107,6 +107,7 @@ def _label(annotator: str, *, gold: bool = False) -> Row:
         "holder": "author",
         "confidence": "high",
         "rationale": "It was late.",
+        "basis": "stated",
         "evidence": [_quote("late")],
         "annotator_id": annotator,
         "annotator_kind": "human",

@@ -34,6 +34,7 @@ def _label(article: str, annotator: str = "first") -> Row:
         "holder": "author",
         "confidence": "high",
         "rationale": "By the rules.",
+        "basis": "stated",
         "evidence": [],
         "annotator_id": annotator,
         "annotator_kind": "human",

@@ -148,6 +148,7 @@ def _own(
         labels[target] = {
             **{name: row[name] for name in ("article_id", "target_id", "stance", "intensity", "holder", "confidence")},
             "rationale": row["rationale"],
+            "basis": "stated",
             "evidence": evidence,
             "annotator_id": annotator.id,
             "annotator_kind": annotator.kind,

@@ -306,6 +306,8 @@ def _of_stances(record: Record) -> Iterator[tuple[Given, Problem]]:
 def _of_gold(label: Given, own: Sequence[Row], of: str) -> Iterator[tuple[Given, Problem]]:
     """Judge the gold *label* by the annotators' *own* rows for the same article and target, where they are given."""
     row = label.value
+    if row["aggregation"] == "external":
+        return
     given = {(other["stance"], other["intensity"]) for other in own}
     unanimous = given == {(row["stance"], row["intensity"])}
     if own and unanimous != (row["aggregation"] == "unanimous"):

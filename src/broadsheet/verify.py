@@ -311,6 +311,8 @@ def check_sources(root: str, shards: Sequence[Shard], schemas: Mapping[str, Sche
     for shard in shards:
         for record in _records(root, shard, schemas, made):
             place = record.article.value["provenance"]
+            if place["start_byte"] is None or place["end_byte"] is None:
+                continue
             source = sources.setdefault((place["source_file"], place["source_sha256"]), _Source())
             source.extend(place["start_byte"], segment_bytes(record))
     for (file, sha256), source in sources.items():
