@@ -26,7 +26,8 @@ def test_every_schema_is_a_valid_one_and_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["article", "paragraph", "stance", "evidence", "recipe"])
 def test_every_field_has_a_title_and_a_description(name: str) -> None:
-    bare = [path for path, prop in _properties(contract.package_schema(f"{name}.schema.json")) if not _told(prop)]
+    schema = contract.package_schema(f"{name}.schema.json")
+    bare = [path for path, prop in _properties(schema) if not _told(prop | dict(contract.resolve(prop, schema)))]
     assert bare == []
 
 

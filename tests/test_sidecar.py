@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadsheet import jsonl, sidecar
+from broadsheet import contract, jsonl, sidecar
 from broadsheet.contract import Row
 from broadsheet.problems import Problem
 from broadsheet.sidecar import Sidecar, Source
@@ -52,7 +52,8 @@ def _source(folder: Path, name: str, rows: Sequence[Row]) -> Source:
 
 
 def _written(folder: Path, *sources: Source) -> tuple[int, list[Problem]]:
-    return sidecar.write(folder / "sidecar.sqlite", sources)
+    schemas = {table: contract.table_schema(table) for table in contract.TABLES}
+    return sidecar.write(folder / "sidecar.sqlite", sources, schemas)
 
 
 @contextmanager

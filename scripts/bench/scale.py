@@ -292,7 +292,7 @@ def probe_end(folder: str, rows: int) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as given:
         recipe = recipes.read(Path(folder))
         targets = [target.id for target in recipe.targets]
-        (shard, *_) = sources.gather(recipe, given).shards
+        (shard, *_) = sources.gather(recipe, schemas, given, Path(given)).shards
         made = shards.make(shards.Job(shard, given, given, schemas, shards.NO_INDEX))
         entries = pq.read_table(pa.BufferReader(made.entries["articles"]))
         own = Path(given) / "catalogue"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broadsheet import contract, documents, recipe, release, shards, sources, spread, verify
+from broadsheet import contract, documents, extensions, recipe, release, shards, sources, spread, verify
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Schema
 from broadsheet.merge import Merged
@@ -45,14 +45,14 @@ def build(
     """
     tell("reading")
     dataset = recipe.read(folder)
-    schemas = {table: contract.table_schema(table) for table in contract.TABLES}
+    schemas = extensions.schemas(dataset)
     goal = place or dataset.release
     with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
-        given = sources.gather(dataset, stage.scratch)
+        given = sources.gather(dataset, schemas, stage.scratch, Path(own))
         merged = Merged(Catalogue(Path(own)))
         with spread.executor(workers and min(workers, len(given.shards)), scheduler) as pool:
             tell("joining")
-            index = sources.join(dataset, given, stage.scratch, pool)
+            index = sources.join(dataset, given, schemas, stage.scratch, pool)
             jobs = [Job(shard, stage.data, stage.scratch, schemas, index) for shard in given.shards]
             for made in spread.results(pool, shards.make, jobs):
                 merged.take(made)

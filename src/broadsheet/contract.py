@@ -91,7 +91,7 @@ def definition(name: str) -> Schema:
 
 
 def with_defaults(value: Mapping[str, Any], schema: Schema, root: Schema | None = None) -> Row:
-    """Give *value* with the defaults of *schema*'s properties where it has none, objects in its lists included."""
+    """Give *value* with the defaults of *schema*'s properties where it has none, objects within it included."""
     root = schema if root is None else root
     if "$ref" in schema and "properties" not in schema:
         return with_defaults(value, *_follow(schema["$ref"], root))
@@ -99,6 +99,8 @@ def with_defaults(value: Mapping[str, Any], schema: Schema, root: Schema | None 
     for key, prop in schema.get("properties", {}).items():
         if "default" in prop:
             row.setdefault(key, prop["default"])
+        if isinstance(row.get(key), dict) and "properties" in prop:
+            row[key] = with_defaults(row[key], prop, root)
         if isinstance(row.get(key), list) and "items" in prop:
             items = prop["items"]
             row[key] = [with_defaults(item, items, root) if isinstance(item, dict) else item for item in row[key]]

@@ -68,7 +68,8 @@ class Plain:
 class Scheme:
     """By what labels are judged: the annotators of *passes*, the *adjudicator*, the *targets*, and offsets' *unit*.
 
-    *paths* has the name of each annotator's file as messages show it.
+    *paths* has the name of each annotator's file as messages show it; *span_unit* and *span_frame* say what the offsets
+    of spans count, and from where.
     """
 
     passes: Sequence[Annotator]
@@ -76,6 +77,8 @@ class Scheme:
     targets: Sequence[str]
     unit: str
     paths: Mapping[str, str]
+    span_unit: str = "code_point"
+    span_frame: str = "article"
 
 
 #: That of a dataset whose labels are no matter of passes.
@@ -90,6 +93,7 @@ def scheme(recipe: Recipe) -> Scheme:
         [target.id for target in recipe.targets],
         recipe.offset_unit,
         {one.id: recipe.shown(recipe.annotations(file(one))) for one in recipe.labellers},
+        *((recipe.evidence["unit"], recipe.evidence["frame"]) if recipe.evidence else ()),
     )
 
 
@@ -220,6 +224,23 @@ def to_code_points(offset: int, string: str, unit: str) -> int | None:
         return None
 
 
+def length(string: str, unit: str) -> int:
+    """Give the length of *string* in *unit*."""
+    return {"code_point": len(string), "utf-16": len(string.encode("utf-16-le")) // 2}.get(unit, len(string.encode()))
+
+
+def quote_at(string: str, source: str, start: int, end: int) -> Row:
+    """Give the quote of *string*, which is the article's *source*, from the code point *start* to *end*."""
+    return {
+        "source": source,
+        "exact": string[start:end],
+        "prefix": string[max(0, start - CONTEXT) : start],
+        "suffix": string[end : end + CONTEXT],
+        "start": start,
+        "end": end,
+    }
+
+
 def located(row: standoff.Row, article: Quotable, source: str, unit: str) -> tuple[list[Row], list[Problem]]:
     """Give *row*'s quotes with their places in the article's `text` or `segment`."""
     string = article.text if source == "text" else article.segment
@@ -244,18 +265,7 @@ def located(row: standoff.Row, article: Quotable, source: str, unit: str) -> tup
             hint = f"In the source's lines {lines}: say which with `line`, or make the quote longer."
             problems.append(row.problem("BS402", message, pointer, hint))
             continue
-        (start,) = places
-        end = start + len(exact)
-        evidence.append(
-            {
-                "source": source,
-                "exact": exact,
-                "prefix": string[max(0, start - CONTEXT) : start],
-                "suffix": string[end : end + CONTEXT],
-                "start": start,
-                "end": end,
-            }
-        )
+        evidence.append(quote_at(string, source, places[0], places[0] + len(exact)))
     return evidence, problems
 
 

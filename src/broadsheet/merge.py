@@ -5,7 +5,7 @@ Problems get their true lines, and what only all rows can tell is judged: keys a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -17,6 +17,8 @@ from broadsheet.recipe import Recipe
 from broadsheet.shards import MAX_ERRORS, Index, Made, Part
 from broadsheet.sidecar import Sidecar
 from broadsheet.summary import Tally
+
+_OTHER_STEMS = "Where files in several folders have one stem, take more of the path: folder || '/' || stem AS id."
 
 
 @dataclass
@@ -83,16 +85,18 @@ class Merged:
         Every target is one of the *recipe*'s, and every entry of the *index* has found its article.
         """
         if not any(problem.severity == "error" for problem in self.problems):
-            self.problems += self._judge(schemas, [target.id for target in recipe.targets], index)
+            self.problems += self._judge(schemas, recipe, index)
 
-    def _judge(self, schemas: Mapping[str, Schema], targets: Sequence[str], index: Index) -> Iterator[Problem]:
+    def _judge(self, schemas: Mapping[str, Schema], recipe: Recipe, index: Index) -> Iterator[Problem]:
+        targets = [target.id for target in recipe.targets]
         if not self.rows("articles"):
             yield Problem("BS119", self._shown or "articles", "there is no row in it, nor in any other input")
             return
         for table in self.catalogue.tables:
             key = contract.primary_key(schemas[table])
             for first, second in islice(self.catalogue.repeated(table, key), MAX_ERRORS):
-                yield self._at(second, "BS207", f"the key is that of {self._said(first)} too")
+                found = self._at(second, "BS207", f"the key is that of {self._said(first)} too")
+                yield replace(found, hint=_OTHER_STEMS) if table == "articles" and recipe.texts is not None else found
         for value, place in islice(self.catalogue.unknown_targets(targets), MAX_ERRORS):
             near = contract.did_you_mean(value, targets)
             yield replace(self._at(place, "BS208", f"there is no target '{value}' in the recipe"), hint=near)

@@ -127,7 +127,35 @@ CODES: dict[str, Code] = {
         "The input of a dataset has no rows at all.",
         "Look at the files the recipe names: they are empty, or have only empty lines.",
     ),
+    "BS124": Code(
+        "schema-extension",
+        "A schema of the dataset's own describes a field that the contract has already, or one that no column can "
+        "hold: without a type or with several, an open object, a list of anything.",
+        "Give the field one type (or that and null); name an object's properties, and a list's items.",
+    ),
     # 2: rows against the contract
+    "BS120": Code(
+        "query-failed",
+        "The SQL of the recipe does not parse, does not fit the files it reads, or fails on a value.",
+        "Correct the query; the message is DuckDB's. What a file has shows `broadsheet init --from FILE`.",
+    ),
+    "BS121": Code(
+        "query-refused",
+        "The SQL of the recipe is more than a query over the dataset's folder: it reaches outside, to the network or "
+        "the settings, would lose rows in silence, or would give other rows in the next run.",
+        "Put what it needs into the dataset's folder, and say what is meant without the call the message names.",
+    ),
+    "BS122": Code(
+        "csv-dialect",
+        "A CSV file is not in the dialect the query says (or, where it says nothing: comma, double quotes, a header), "
+        "or what it says leaves open whether the first line is a row.",
+        "Say the file's own dialect in the query: `delim`, `quote`, `escape`, `header`.",
+    ),
+    "BS123": Code(
+        "unsupported-file",
+        "A file is a spreadsheet or an archive, where text is needed. Nothing is unpacked or converted by guess.",
+        "Save each sheet as CSV in UTF-8, or unpack the archive.",
+    ),
     "BS201": Code(
         "missing-field",
         "A row lacks a field the contract requires.",
@@ -177,6 +205,11 @@ CODES: dict[str, Code] = {
         "split-leakage",
         "The same text stands in two splits, such as train and test. A warning: what is measured there is too good.",
         "Keep it in one split only.",
+    ),
+    "BS211": Code(
+        "label-not-mapped",
+        "A label of the source is not among those the recipe maps. No row is dropped, and no label is guessed.",
+        "Say in `[stance.labels]` (or `[leaning.labels]`) what it is called here.",
     ),
     # 3: segmentation
     "BS301": Code(

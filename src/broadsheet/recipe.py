@@ -13,6 +13,7 @@ from typing import Any
 
 from broadsheet import contract, jsonl
 from broadsheet.problems import InvalidData, Problem, cannot_run, raise_if
+from broadsheet.query import Query
 
 RECIPE = "dataset.toml"
 
@@ -49,7 +50,7 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What ``dataset.toml`` says, and where the parts of the dataset's folder lie."""
+    """What ``dataset.toml`` says, its own *text*, and where the parts of the dataset's folder lie."""
 
     folder: Path
     name: str
@@ -69,6 +70,11 @@ class Recipe:
     paragraphs: Mapping[str, Any] | None = None
     stances: Mapping[str, Any] | None = None
     duplicates: Mapping[str, float] | None = None
+    texts: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] | None = None
+    stance: Mapping[str, Any] | None = None
+    leaning: Mapping[str, Any] | None = None
+    text: str = ""
 
     @property
     def release(self) -> Path:
@@ -114,6 +120,11 @@ class Recipe:
         near = contract.did_you_mean(path.name, (p.name for p in path.parent.glob("*")))
         return Problem("BS101", self.shown(path), "there is no such file", hint=near)
 
+    def query(self, sql: str, *keys: str) -> Query:
+        """Give the query *sql*, which stands under *keys* in the recipe."""
+        pointer = "".join(f"/{key}" for key in keys)
+        return Query(sql, RECIPE, line_of(self.text, pointer), pointer)
+
     def read_source(self, source: Source) -> tuple[bytes, list[Problem]]:
         """Give the bytes of *source*, or the problem that it is missing or not the file the recipe records."""
         path = self.source(source.file)
@@ -146,8 +157,11 @@ def read(folder: Path) -> Recipe:
             for found in contract.violations(value, schema)
         ]
     )
+    if value.get("texts") and not value.get("articles", {}).keys() & {"files", "sql"}:
+        value["articles"] = {"dates": {}, "defaults": {}, **value.get("articles", {})}
     recipe = Recipe(
         folder=folder,
+        text=text,
         **value
         | {
             "sources": [Source(**source) for source in value["sources"]],

@@ -185,20 +185,20 @@ def _batch_rows(file: pq.ParquetFile, path: str, size: int) -> Rows:
         for row in batch.to_pylist():
             number += 1
             try:
-                yield number, _as_json(row)
+                yield number, as_json(row)
             except Rejected as error:
                 yield Problem(error.code, path, str(error), line=number)
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Give what pyarrow gives for a value as JSON has it: dates and times in ISO 8601, decimals as numbers."""
     match value:
         case None | str() | bool() | int():
             return value
         case dict():
-            return {key: _as_json(item) for key, item in value.items()}
+            return {key: as_json(item) for key, item in value.items()}
         case list():
-            return [_as_json(item) for item in value]
+            return [as_json(item) for item in value]
         case float():
             if not math.isfinite(value):
                 raise Rejected("BS107", f"the row is no JSON value: {value} is not JSON")
@@ -206,6 +206,6 @@ def _as_json(value: Any) -> Any:
         case datetime.date() | datetime.time():
             return value.isoformat()
         case decimal.Decimal():
-            return float(value)
+            return int(value) if value == value.to_integral_value() else float(value)
         case _:
             raise Rejected("BS107", f"the row is no JSON value: it holds {type(value).__name__}")

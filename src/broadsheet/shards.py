@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from broadsheet import contract, jsonl, labels, reading, release, rules, storage, tables
+from broadsheet import contract, jsonl, labels, reading, release, rules, spans, storage, tables
 from broadsheet.catalogue import Entries
 from broadsheet.contract import Judge, Schema
 from broadsheet.labels import NO_SCHEME, Scheme
@@ -283,11 +283,15 @@ def _joined(record: Record, sidecar: Sidecar, scheme: Scheme, made: Made) -> Rec
     columns: dict[str, Any] = {}
     if found.duplicate_of is not None and row.get("duplicate_of") is None:
         columns["duplicate_of"] = found.duplicate_of
-    if scheme.passes and isinstance(row.get("text"), str) and isinstance(row.get("id"), str):
-        own, problems = labels.stances(scheme, labels.Plain(row["id"], row["text"]), found.labels)
-        made.problems += [(-1, problem) for problem in problems]
-        stances += [article._replace(value=label, canonical=jsonl.canonical(label)) for label in own]
-        gold = [label for label in own if label["is_gold"] and label["target_id"] == scheme.targets[0]]
+    if isinstance(row.get("text"), str) and isinstance(row.get("id"), str):
+        if scheme.passes:
+            own, problems = labels.stances(scheme, labels.Plain(row["id"], row["text"]), found.labels)
+            made.problems += [(-1, problem) for problem in problems]
+            stances += [article._replace(value=label, canonical=jsonl.canonical(label)) for label in own]
+        if found.spans:
+            stances, problems = spans.joined(stances, found.spans, row["text"], scheme)
+            made.problems += [(-1, problem) for problem in problems]
+        gold = [label.value for label in stances if label not in record.stances and _is_gold(label.value, scheme)]
         if gold and row.get("stance") is None:
             columns |= {"stance": gold[0]["stance"], "stance_intensity": gold[0]["intensity"]}
             columns["stance_target"] = scheme.targets[0]
@@ -295,6 +299,11 @@ def _joined(record: Record, sidecar: Sidecar, scheme: Scheme, made: Made) -> Rec
         row.update(columns)
         article = article._replace(canonical=jsonl.canonical(row))
     return Record(article, [*record.paragraphs, *found.paragraphs], stances)
+
+
+def _is_gold(label: Mapping[str, Any], scheme: Scheme) -> bool:
+    """Tell whether *label* is the gold label for the primary target."""
+    return bool(label["is_gold"] and [label["target_id"]] == list(scheme.targets[:1]))
 
 
 def _violations(record: Record, judges: Mapping[str, Judge]) -> Iterator[tuple[Given, Problem]]:

@@ -6,7 +6,7 @@ The rows lie in an index on disk (SQLite), which every process that makes shards
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import orjson
 
 from broadsheet import contract, jsonl, reading, standoff
+from broadsheet.contract import Schema
 from broadsheet.problems import Problem
 from broadsheet.rows import json_lines
 from broadsheet.rules import Given
@@ -27,6 +28,12 @@ DUPLICATE = "duplicate_of"
 LABEL = "label:"
 
 
+#: The kinds of rows that may lie beside the articles: those of tables, and spans that labels rest on.
+TABLES = ("paragraphs", "stances", "evidence")
+#: The schema of a span.
+SPAN: Schema = contract.package_schema("annotations.schema.json")["$defs"]["span"]
+
+
 class Source(NamedTuple):
     """A file of rows of a *kind* at *path*: a table's, or an annotator's labels; *shown* is its name in messages."""
 
@@ -35,14 +42,14 @@ class Source(NamedTuple):
     shown: str
 
 
-def write(index: Path, sources: Sequence[Source]) -> tuple[int, list[Problem]]:
-    """Write the *index* of the rows of *sources*; give how many there are, and what is wrong with them."""
+def write(index: Path, sources: Sequence[Source], schemas: Mapping[str, Schema]) -> tuple[int, list[Problem]]:
+    """Write the *index* of the rows of *sources*, by the *schemas* of tables; give how many, and what is wrong."""
     problems: list[Problem] = []
     with sqlite3.connect(index) as database:
         # The index is made anew by every build: nothing has to survive a crash.
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
         database.execute("CREATE TABLE rows (article TEXT, kind TEXT, path TEXT, line INTEGER, form BLOB)")
-        rows = _rows(sources, problems)
+        rows = _rows(sources, schemas, problems)
         while batch := list(islice(rows, _BATCH)):
             database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", batch)
         database.execute("CREATE INDEX by_article ON rows (article)")
@@ -62,9 +69,11 @@ def note_duplicates(index: Path, duplicates: Iterable[tuple[str, str]]) -> int:
     return count
 
 
-def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[str, str, str, int, bytes]]:
+def _rows(
+    sources: Sequence[Source], schemas: Mapping[str, Schema], problems: list[Problem]
+) -> Iterator[tuple[str, str, str, int, bytes]]:
     for source in sources:
-        judged = _judged_by(source.kind)
+        judged = _judged_by(source.kind, schemas)
         for found in json_lines(reading.lines(source.path), source.shown, jsonl.loads_canonical):
             if isinstance(found, Problem):
                 problems.append(found)
@@ -78,7 +87,7 @@ def _rows(sources: Sequence[Source], problems: list[Problem]) -> Iterator[tuple[
                 return
 
 
-def _judged_by(kind: str) -> Callable[[Given], tuple[bytes, list[Problem]]]:
+def _judged_by(kind: str, schemas: Mapping[str, Schema]) -> Callable[[Given], tuple[bytes, list[Problem]]]:
     """Give what judges a row of *kind*: it gives the row's form, a label's with its defaults, and what is wrong."""
 
     def label(row: Given) -> tuple[bytes, list[Problem]]:
@@ -87,18 +96,19 @@ def _judged_by(kind: str) -> Callable[[Given], tuple[bytes, list[Problem]]]:
 
     if kind.startswith(LABEL):
         return label
-    judge = contract.judge(contract.table_schema(kind))
+    judge = contract.judge(schemas[kind] if kind in schemas else contract.definition("span"))
     return lambda row: (row.canonical, row.problems(judge))
 
 
 class Joined(NamedTuple):
-    """What belongs to an article: *paragraphs*, *stances*, and *labels* by annotator, in stand-off form.
+    """What belongs to an article: *paragraphs*, *stances*, *spans* that these rest on, *labels* by annotator.
 
     *duplicate_of* is the article it is a near-duplicate of, if it is one.
     """
 
     paragraphs: list[Given]
     stances: list[Given]
+    spans: list[Given]
     labels: dict[str, list[standoff.Row]]
     duplicate_of: str | None
 
@@ -106,7 +116,8 @@ class Joined(NamedTuple):
     def entries(self) -> int:
         """How many entries of the index this is."""
         labels = sum(map(len, self.labels.values()))
-        return len(self.paragraphs) + len(self.stances) + labels + (self.duplicate_of is not None)
+        rows = len(self.paragraphs) + len(self.stances) + len(self.spans)
+        return rows + labels + (self.duplicate_of is not None)
 
 
 class Sidecar:
@@ -130,7 +141,8 @@ class Sidecar:
                 labels.setdefault(kind.removeprefix(LABEL), []).append(row)
             else:
                 found.setdefault(kind, []).append(Given(orjson.loads(form), form, path, line))
-        return Joined(found.get("paragraphs", []), found.get("stances", []), labels, duplicate_of)
+        paragraphs, stances, spans = (found.get(table, []) for table in TABLES)
+        return Joined(paragraphs, stances, spans, labels, duplicate_of)
 
     def unknown(self, articles: Iterator[str]) -> Iterator[Problem]:
         """Give a problem for the first row of each article that is not among *articles*, which come sorted."""

@@ -14,14 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from broadsheet import contract, jsonl, labels, reading, segment, sidecar, storage
+from broadsheet import contract, jsonl, labels, mapping, reading, segment, sidecar, storage, texts
 from broadsheet.annotations import annotate
 from broadsheet.assemble import assemble
+from broadsheet.contract import Schema
 from broadsheet.problems import InvalidData, Problem, raise_if
+from broadsheet.query import batches as run_query
 from broadsheet.recipe import Recipe
 from broadsheet.segment import Article
 from broadsheet.shards import NO_INDEX, Index, Shard, Stretch
+from broadsheet.sidecar import SPAN
 
 #: How many bytes of input make a shard: so many that the shards are about `SHARDS`, and within these bounds. The upper
 #: one keeps a shard's files under 500 MB.
@@ -41,34 +45,47 @@ class File:
 
 @dataclass(frozen=True)
 class Given:
-    """What a dataset is made from: *shards* of records; and the *articles* of its pages, if it has pages."""
+    """What a dataset is made from: *shards* of records, and files of rows beside them, the *sidecars*.
+
+    There are the *articles* of its pages, if it has pages.
+    """
 
     shards: Sequence[Shard]
     articles: Sequence[Article] = ()
+    sidecars: Sequence[sidecar.Source] = ()
 
 
-def gather(recipe: Recipe, scratch: str) -> Given:
+def gather(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str, own: Path) -> Given:
     """Give the records of the dataset; raise `InvalidData` with what is wrong.
 
-    What is not a plain file of records becomes one in *scratch*: those made from pages, and what is compressed.
+    What is not a plain file of records becomes one: in *scratch*, which workers read too, what they read; in the
+    folder *own*, what only this process does.
     """
     if recipe.articles is None:
         return _from_pages(recipe, scratch)
-    return Given(cut(_files(recipe, scratch)))
+    maker = _Maker(recipe, schemas, own)
+    if "files" in recipe.articles:
+        files = _files(recipe, scratch)
+    else:
+        queries = recipe.articles.get("sql", maker.default)
+        splits = queries if isinstance(queries, Mapping) else {"train": queries}
+        files = [maker.make("articles", sql, split, scratch) for split, sql in splits.items()]
+    beside = [*_beside(recipe, maker, own), *_passes(recipe)]
+    raise_if(mapping.told_once(maker.problems))
+    return Given(cut(files), sidecars=beside)
 
 
-def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> Index:
+def join(recipe: Recipe, given: Given, schemas: Mapping[str, Schema], scratch: str, pool: Executor | None) -> Index:
     """Write the index of what joins the records *given* by their id into *scratch*; raise `InvalidData`.
 
-    That are rows in files of their own, and which articles are near-duplicates, where the recipe asks for that; *pool*
-    shares the work of finding these.
+    That are rows in files of their own, by the *schemas* of their tables, and which articles are near-duplicates,
+    where the recipe asks for that; *pool* shares the work of finding these.
     """
-    named = _sidecars(recipe)
-    if not named and recipe.duplicates is None:
+    if not given.sidecars and recipe.duplicates is None:
         return NO_INDEX
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as folder:
         path = Path(folder) / "sidecar.sqlite"
-        entries, problems = sidecar.write(path, named)
+        entries, problems = sidecar.write(path, given.sidecars, schemas)
         raise_if(problems)
         if recipe.duplicates is not None:
             # Only who asks for it pays for the import.
@@ -80,6 +97,50 @@ def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> I
         if not entries and not scheme.passes:
             return NO_INDEX
         return Index(storage.unpack(str(path), scratch, path.name)[0], entries, scheme)
+
+
+class _Maker:
+    """Makes files of rows from the queries of a recipe, and notes the *problems* of rows that cannot be mapped."""
+
+    def __init__(self, recipe: Recipe, schemas: Mapping[str, Schema], own: Path) -> None:
+        self.problems: list[Problem] = []
+        self._recipe, self._schemas, self._own = recipe, schemas, own
+        self._texts: Path | None = None
+        if recipe.texts is not None:
+            self._texts = own / "texts.parquet"
+            raise_if(texts.write(recipe.folder, recipe.texts["files"], recipe.texts["encodings"], self._texts))
+
+    @property
+    def default(self) -> str:
+        """The query of a dataset that has texts, and says nothing more of its articles."""
+        metadata = (self._recipe.texts or {}).get("metadata")
+        return _TEXTS if metadata is None else _joined(metadata)
+
+    def make(self, table: str, sql: str, split: str, folder: str) -> File:
+        """Write the rows of *table* that *sql* gives for a *split* into *folder*, as JSON Lines."""
+        query = self._recipe.query(sql, table, "sql")
+        batches = run_query(query, self._recipe.folder, self._own, self._texts)
+        mapper = mapping.Mapper(self._recipe, table, self._schemas.get(table, SPAN))
+        name = f"{table}-{split}.jsonl"
+        with storage.created(folder, name, str(self._own)) as file:
+            for row in mapper.map(query, batches):
+                file.write(jsonl.serialize([row]))
+        self.problems += mapper.problems
+        return File(f"{folder}/{name}", f"{table} (sql)", split, file.size)
+
+
+_TEXTS = "SELECT stem AS id, text, path AS source_file, sha256 AS source_sha256 FROM texts"
+
+
+def _joined(metadata: str) -> str:
+    """Give the query that joins each text to its row of *metadata*; what has no match is there too, and is refused."""
+    readers = {".tsv": "read_csv({}, delim = '\t')", ".jsonl": "read_json({})", ".parquet": "read_parquet({})"}
+    reader = readers.get(Path(metadata).suffix, "read_csv({})").format("'" + metadata.replace("'", "''") + "'")
+    return f"""
+        WITH keys AS (SELECT DISTINCT path, unnest([path, name, stem]) AS key FROM texts)
+        SELECT m.* EXCLUDE (file), t.text, t.path AS source_file, t.sha256 AS source_sha256
+        FROM {reader} m LEFT JOIN keys k ON k.key = m.file FULL JOIN texts t ON t.path = k.path
+        ORDER BY coalesce(t.path, m.file)"""  # noqa: S608 - it runs behind the fence
 
 
 def _from_pages(recipe: Recipe, scratch: str) -> Given:
@@ -102,13 +163,16 @@ def _files(recipe: Recipe, scratch: str) -> list[File]:
     return files
 
 
-def _sidecars(recipe: Recipe) -> list[sidecar.Source]:
-    found: list[sidecar.Source] = []
-    for table, section in (("paragraphs", recipe.paragraphs), ("stances", recipe.stances)):
-        paths, problems = _expanded(recipe, section["files"] if section else ())
+def _beside(recipe: Recipe, maker: _Maker, own: Path) -> Iterator[sidecar.Source]:
+    """Give the files of rows that lie beside the articles, or come from queries of their own."""
+    for table in sidecar.TABLES:
+        section: Mapping[str, Any] = getattr(recipe, table) or {}
+        paths, problems = _expanded(recipe, section.get("files", ()))
         raise_if(problems)
-        found += [sidecar.Source(table, path, _shown(path, recipe)) for path in paths]
-    return [*found, *(_passes(recipe) if recipe.articles is not None else [])]
+        yield from (sidecar.Source(table, path, _shown(path, recipe)) for path in paths)
+        if "sql" in section:
+            made = maker.make(table, section["sql"], "all", str(own))
+            yield sidecar.Source(table, made.path, made.shown)
 
 
 def _passes(recipe: Recipe) -> list[sidecar.Source]:
