@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -214,7 +214,7 @@ def _kinds(lines: Sequence[str]) -> list[str]:
         if kinds[n] == "credit" and (before is None or kinds[before] not in _PROSE):
             kinds[n] = "short"
     for run, below in _short_runs(kinds):
-        if len(run) >= _BOX and not any(_repeated(lines, run)):
+        if len(run) >= _BOX and not list(_repeated(lines, run)):
             for n in run[:-1] if below in _PROSE or below in _OPENERS else run:
                 kinds[n] = "box"
     return kinds
@@ -337,9 +337,9 @@ def _openings(lines: Sequence[str], kinds: Sequence[str]) -> dict[int, str]:
 def _short_runs(kinds: Sequence[str]) -> Iterator[tuple[list[int], str]]:
     """Give each run of short lines, empty ones between them not counted, and the kind of the line below it."""
     runs = [(short, list(run)) for short, run in groupby(_seen(kinds), lambda n: kinds[n] == "short")]
-    for (short, run), (_, below) in zip(runs, [*runs[1:], (False, [])], strict=True):
+    for (short, run), after in zip_longest(runs, runs[1:]):
         if short:
-            yield run, kinds[below[0]] if below else ""
+            yield run, kinds[after[1][0]] if after else ""
 
 
 def _repeated(lines: Sequence[str], seen: Sequence[int]) -> Iterator[int]:

@@ -92,7 +92,7 @@ def of(line: str) -> Shape:
         return "blank"
     if mark := _rule(text):
         return mark
-    if marker(text) is not None:
+    if marker(line) is not None:
         return "reference"
     if len(text) <= MAX_SHORT and (found := _labelled(text)):
         return found
@@ -106,7 +106,7 @@ def bare(line: str) -> str:
 
 def marker(line: str) -> int | None:
     """Give the number of the marker that *line* starts with, such as 3 of ``[3] Council, "Minutes"``, if it has one."""
-    found = _REFERENCE.match(bare(line))
+    found = _REFERENCE.match(line.lstrip())
     return int(found[1]) if found else None
 
 
@@ -117,7 +117,7 @@ def is_one_word(line: str) -> bool:
 
 def heads_references(line: str) -> bool:
     """Tell whether *line* may be the heading of a list that comes below it: a heading, with or without a colon."""
-    return _is_short(bare(line).removesuffix(":"))
+    return marker(line) is None and _is_short(bare(line).removesuffix(":"))
 
 
 def starts_small(line: str) -> bool:
@@ -260,5 +260,5 @@ def _is_short(text: str) -> bool:
 def _ends_a_sentence(text: str) -> bool:
     """Tell whether a full stop ends *text*; a mark such as ``[3]`` or ``[..]`` after it is not counted."""
     if text.endswith("]"):
-        text = text[: max(text.rfind("["), 0)]
+        text = text[: max(text.rfind("["), 0)].rstrip()
     return text.rstrip(_CLOSING).endswith(tuple(_END_OF_SENTENCE))
