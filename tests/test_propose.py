@@ -111,6 +111,23 @@ def test_what_is_shown_twice_is_in_the_text_once() -> None:
     assert roles == ["title", "heading", "other", "pull_quote", "body", "body"]
 
 
+def test_agency_reports_with_hard_line_breaks_and_nothing_between_them() -> None:
+    page = """FERRY LINE BUYS TWO BOATS
+    NORTHPORT, March 13 - The ferry line bought two boats from
+Sunbay Yards of
+Baytown.
+    Talks had begun in January, subject to
+approval, and went on
+until March, it said.
+LIBRARY SHUTS EARLY
+    BAYTOWN, March 13 - The library now closes at
+four, the mayor said.""".splitlines()
+    draft = propose.propose(page)
+    assert [segment.start_line for segment in draft.segments] == [1, 8]
+    assert [number for number, guess in enumerate(draft.lines, start=1) if guess.role == "title"] == [1, 8]
+    assert {guess.role for guess in draft.lines} == {"title", "body"}
+
+
 @pytest.mark.parametrize(
     "page", [["Pier opens"], ["Pier", "Home", "News"], ["[1] Council", "http://c.example"], ["🙂"]]
 )

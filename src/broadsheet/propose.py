@@ -221,7 +221,10 @@ def _kinds(lines: Sequence[str]) -> list[str]:
 
 
 def _unwrapped(lines: Sequence[str], shapes: list[Shape]) -> list[Shape]:
-    """Give *shapes*; where paragraphs are broken over lines, what looks short in a paragraph is prose."""
+    """Give *shapes*; where paragraphs are broken over lines, what looks short in a paragraph is prose.
+
+    Only what stands right above a byline, a date or a wire lead is not.
+    """
     pairs = [n for n in range(1, len(lines)) if "blank" not in (shapes[n - 1], shapes[n])]
     carried = sum(shape.starts_small(lines[n]) for n in pairs)
     if 3 * carried < len(pairs) or max(map(len, lines), default=0) > _WRAPPED_AT:
@@ -230,7 +233,8 @@ def _unwrapped(lines: Sequence[str], shapes: list[Shape]) -> list[Shape]:
     for is_blank, block in groupby(shapes, lambda found: found == "blank"):
         found = list(block)
         broken = not is_blank and "prose" in found
-        result += ["prose" if broken and one in ("short", "credit") else one for one in found]
+        for one, below in zip(found, [*found[1:], ""], strict=True):
+            result.append("prose" if broken and one in ("short", "credit") and below not in _OPENERS else one)
     return result
 
 
