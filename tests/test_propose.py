@@ -129,7 +129,7 @@ four, the mayor said.""".splitlines()
 
 
 @pytest.mark.parametrize(
-    "page", [["Pier opens"], ["Pier", "Home", "News"], ["[1] Council", "http://c.example"], ["🙂"]]
+    "page", [["Pier opens"], ["Pier", "Home", "News"], ["[1] Council", "http://c.example"], ["🙂"], ["==="]]
 )
 def test_a_page_without_prose_has_text_all_the_same(page: list[str]) -> None:
     draft = propose.propose(page)
@@ -199,7 +199,8 @@ def test_time_grows_with_the_page_and_no_faster(page: list[str]) -> None:
         propose.propose(page * times)
         return time.process_time() - start
 
-    assert seconds(1_600) < 20 * seconds(200) + 0.1
+    # Eight times the lines: about eight times the time, and 64 times if it grew with the square.
+    assert min(seconds(1_600) for _ in range(3)) < 30 * min(seconds(200) for _ in range(3)) + 0.2
 
 
 # --- through the command line ---

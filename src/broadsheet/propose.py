@@ -375,7 +375,7 @@ def _guesses(lines: Sequence[str], kinds: Sequence[str], segment: Segment) -> li
     guesses = [special.get(n) or _guess(kinds[n]) for n in own]
     if any(guess.role in contract.TEXT_ROLES for guess in guesses):
         return guesses
-    return [guess if guess.role == "separator" else Guess("body", "nothing else") for guess in guesses]
+    return [Guess("body", "nothing else") if lines[n].strip() else guess for n, guess in zip(own, guesses, strict=True)]
 
 
 def _guess(kind: str) -> Guess:
