@@ -127,6 +127,37 @@ def check(
         raise typer.Exit(code)
 
 
+@app.command()
+def segment(
+    page: Annotated[
+        str, typer.Argument(metavar="PAGE", help="A page of plain text: a file, a URL, or - for standard input.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write segments.jsonl and roles.jsonl there; nothing is replaced."),
+    ] = None,
+    language: Annotated[
+        str, typer.Option("--language", metavar="TAG", help="The language of the articles (BCP 47); und: not known.")
+    ] = "und",
+) -> None:
+    """Propose where the articles of a raw page start, and what each line is, as a draft to review.
+
+    Each row of the draft names the cue it rests on: a byline, a date, a wire lead, a list of references. It is a guess,
+    never a fact: a build refuses a row until a reviewer has removed its cue. Without --out, each segment is printed
+    with its runs of roles below it.
+    """
+    with _boundary():
+        from broadsheet import propose  # noqa: PLC0415 - it imports Arrow, which --help can do without
+
+        draft = propose.propose(propose.read(page))
+        segments, roles = propose.draft_rows(draft, propose.source_name(page), language)
+        if out is None:
+            typer.echo(propose.printed(segments, roles), nl=False)
+            return
+        propose.write(out, segments, roles)
+    typer.echo(f"{out}: {len(segments)} segments and {len(roles)} runs of roles to review")
+
+
 def main() -> None:
     """Run the command line; the entry point of the console script."""
     global _is_own_process  # noqa: PLW0603 - a process has one state, and this is about it

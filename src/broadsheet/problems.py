@@ -82,7 +82,8 @@ CODES: dict[str, Code] = {
     ),
     "BS111": Code(
         "too-long",
-        "A line is longer than 16 MiB, or a single JSON document longer than 64 MiB. Lines after it are still read.",
+        "A line is longer than 16 MiB, or a single JSON document or raw page longer than 64 MiB. Lines after it are "
+        "still read.",
         "Split it: one row a line. Mostly a line feed is missing, or the file is no JSON Lines.",
     ),
     "BS112": Code(
@@ -229,13 +230,19 @@ CODES: dict[str, Code] = {
     ),
     "BS304": Code(
         "no-text",
-        "No line of an article has a role that makes up its text.",
+        "No line of an article has a role that makes up its text, or a page has no text at all.",
         "Give the article's prose the roles body, heading or standfirst.",
     ),
     "BS305": Code(
         "reference-list",
         "A line with the role `reference_url` does not follow a reference, or a reference has no marker.",
         "Give the line another role, or the line before it the role `reference`.",
+    ),
+    "BS306": Code(
+        "draft",
+        "A segment or a run of roles is what `broadsheet segment` proposed, and carries the `cue` it rests on. What "
+        "nobody has reviewed is built into no dataset.",
+        "Compare the row with the page, correct it, give the article its identifier and language, and remove `cue`.",
     ),
     # 4: annotations and their evidence
     "BS401": Code(
@@ -337,7 +344,8 @@ CODES: dict[str, Code] = {
     ),
     "BS602": Code(
         "target-in-the-way",
-        "The place for the release holds something that is no release, and it will not be replaced.",
+        "The place for the release holds something that is no release, or that for a draft holds annotations, and it "
+        "will not be replaced.",
         "Name another folder with --out, or remove what is there yourself.",
     ),
     "BS603": Code(

@@ -103,12 +103,11 @@ def _rest_of_line(readline: Callable[[int], bytes]) -> int:
     return size
 
 
-def whole(path: str, limit: int) -> bytes:
-    """Give the bytes of *path*; raise `InvalidData` if there are more than *limit*."""
+def whole(path: str, limit: int, hint: str) -> bytes:
+    """Give the bytes of *path*; raise `InvalidData`, with *hint*, if there are more than *limit*."""
     with opened(path) as stream:
         data: bytes = stream.read(limit + 1)
     if len(data) > limit:
-        hint = "One document is held in memory: use JSON Lines for many rows."
         raise InvalidData([Problem("BS111", path, f"it is longer than {limit >> 20} MiB", hint=hint)])
     return data
 

@@ -120,10 +120,10 @@ def _preamble(data: bytes, path: str) -> Problem | None:
     """Give the problem of what a file starts with, if it is one: a byte order mark, or a pointer of Git LFS."""
     if data.startswith(codecs.BOM_UTF8):
         return Problem("BS116", path, "the file starts with a byte order mark; it was skipped", severity="warning")
-    return _lfs_pointer(data, path)
+    return lfs_pointer(data, path)
 
 
-def _lfs_pointer(data: bytes, path: str) -> Problem | None:
+def lfs_pointer(data: bytes, path: str) -> Problem | None:
     """Give the problem that *data* is a pointer of Git LFS, if it is."""
     if not data.startswith(reading.LFS_POINTER):
         return None
@@ -132,7 +132,7 @@ def _lfs_pointer(data: bytes, path: str) -> Problem | None:
 
 def document(path: str, *, array_of_rows: bool) -> Rows:
     """Give a JSON document, as one row or as the rows of its array; rows are counted from 1, as lines are."""
-    data = reading.whole(path, MAX_DOCUMENT)
+    data = reading.whole(path, MAX_DOCUMENT, "One document is held in memory: use JSON Lines for many rows.")
     if found := _preamble(data, path):
         yield found
         if found.severity == "error":
@@ -161,7 +161,7 @@ def parquet(path: str, check_columns: Callable[[pa.Schema], list[Problem]]) -> R
     """Give the rows of a Parquet file, few at a time."""
     with reading.opened(path) as stream:
         source = stream if stream.seekable() else io.BytesIO(stream.read())
-        if found := _lfs_pointer(source.read(len(reading.LFS_POINTER)), path):
+        if found := lfs_pointer(source.read(len(reading.LFS_POINTER)), path):
             yield found
             return
         size = source.seek(0, io.SEEK_END)

@@ -103,6 +103,7 @@ def segment(recipe: Recipe) -> list[Article]:
     segments, found = standoff.read(recipe, "segments.jsonl", "segment")
     runs, more = standoff.read(recipe, "roles.jsonl", "role")
     raise_if(problems + found + more)
+    raise_if(_drafts([*segments, *runs]))
     raise_if(_check_segments(recipe, segments, pages))
     raise_if(_check_runs(segments, runs))
     articles, problems = [], []
@@ -124,6 +125,16 @@ def _read_pages(recipe: Recipe) -> tuple[dict[str, list[Line]], list[Problem]]:
         problems += found
         pages[source.file] = [] if found else split_lines(data)
     return pages, problems
+
+
+def _drafts(rows: Sequence[standoff.Row]) -> list[Problem]:
+    """Give the problem of each of *rows* that is still a proposal: it names the cue it rests on."""
+    hint = "Compare it with the page, correct it, and remove its `cue`."
+    return [
+        row.problem("BS306", f"a proposal that nobody has reviewed (it rests on: {row['cue']})", "/cue", hint)
+        for row in rows
+        if "cue" in row.fields
+    ]
 
 
 def _check_segments(recipe: Recipe, segments: Sequence[standoff.Row], pages: Mapping[str, list[Line]]) -> list[Problem]:
