@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from broadsheet import jsonl, release, shards, sources, tables
 from broadsheet.build import Built, build
 from broadsheet.contract import TABLES, Row
-from broadsheet.problems import CannotRun, InvalidData, Problem
+from broadsheet.problems import MAX_ERRORS, CannotRun, InvalidData, Problem
 from broadsheet.sources import File
 from broadsheet.verify import verify
 from tests.conftest import CORPUS, REPOSITORY
@@ -661,9 +661,9 @@ def test_a_text_that_is_there_twice_is_a_warning(
     known = rows[19] | {"id": "known", "duplicate_of": rows[19]["id"]}
     data = b"".join([*lines, jsonl.serialize([again, known])])
     built = build(_dataset(tmp_path / "dataset", {"rows.jsonl": data}), workers=workers)
-    assert _told(built.warnings) == [("BS209", "rows.jsonl", 121, "")]
-    assert "rows.jsonl:10 " in built.warnings[0].message
-    assert {warning.severity for warning in built.warnings} == {"warning"}
+    assert _told(built.problems) == [("BS209", "rows.jsonl", 121, "")]
+    assert "rows.jsonl:10 " in built.problems[0].message
+    assert {warning.severity for warning in built.problems} == {"warning"}
     assert built.rows == {"articles": ROWS + 2}
     assert verify(_place(built)) == []
 
@@ -676,8 +676,8 @@ def test_a_text_in_train_and_test_is_a_warning(lines: list[bytes], rows: list[Ro
         "b.jsonl": b"".join([*lines[80:], jsonl.serialize([rows[70] | {"id": "again"}])]),
     }
     built = build(_dataset(tmp_path / "dataset", files, recipe))
-    assert [(w.code, w.path, w.line, w.severity) for w in built.warnings] == [("BS210", "b.jsonl", 41, "warning")]
-    assert "a.jsonl:71 " in built.warnings[0].message
+    assert [(w.code, w.path, w.line, w.severity) for w in built.problems] == [("BS210", "b.jsonl", 41, "warning")]
+    assert "a.jsonl:71 " in built.problems[0].message
     finished = _broadsheet("build", str(tmp_path / "dataset"), "--out", str(tmp_path / "out"))
     assert finished.returncode == 0
     assert "b.jsonl:41: " in finished.stderr
@@ -734,7 +734,7 @@ def test_after_a_hundred_errors_it_stops_and_tells_them(
     found = _problems(_dataset(tmp_path / "dataset", {"rows.jsonl": data}), workers)
     assert {(problem.code, problem.pointer) for problem in found} == {("BS205", "/language")}
     assert [problem.line for problem in found] == list(range(1, len(found) + 1))
-    assert shards.MAX_ERRORS <= len(found) <= ROWS
+    assert MAX_ERRORS <= len(found) <= ROWS
 
 
 WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -779,7 +779,7 @@ def test_a_record_may_refer_to_a_later_shard(
     monkeypatch.setattr(sources, "SMALLEST", SMALL)
     data = [jsonl.serialize([rows[119] | {"id": "early", "duplicate_of": rows[119]["id"]}]), *lines]
     built = build(_dataset(tmp_path / "dataset", {"rows.jsonl": b"".join(data)}))
-    assert (built.warnings, built.rows) == ([], {"articles": ROWS + 1})
+    assert (built.problems, built.rows) == ([], {"articles": ROWS + 1})
 
 
 HIDDEN = b'"\\u0069d":'
@@ -887,8 +887,8 @@ def test_rows_are_the_same_however_they_are_written(
     data = change(lines)
     assert data != b"".join(lines)
     built = build(_dataset(tmp_path / "dataset", {"rows.jsonl": data}))
-    assert [(warning.code, warning.line) for warning in built.warnings] == warnings
-    assert {warning.severity for warning in built.warnings} <= {"warning"}
+    assert [(warning.code, warning.line) for warning in built.problems] == warnings
+    assert {warning.severity for warning in built.problems} <= {"warning"}
     assert built.digest == one_by_one[1]
     assert built.rows == {"articles": len(lines)}
     # Not 2.0: the twin holds what the table holds, byte for byte.

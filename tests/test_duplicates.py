@@ -53,7 +53,7 @@ def _duplicates(built: Built) -> dict[str, str]:
 
 
 def _told(built: Built) -> list[tuple[str, str, int | None]]:
-    return [(problem.code, problem.path, problem.line) for problem in built.warnings]
+    return [(problem.code, problem.path, problem.line) for problem in built.problems]
 
 
 def test_near_duplicates_and_copies_are_noted_and_leaks_are_told(rows: list[Row], tmp_path: Path) -> None:

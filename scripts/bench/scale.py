@@ -285,14 +285,14 @@ def probe_end(folder: str, rows: int) -> Mapping[str, float]:
     import pyarrow as pa  # noqa: PLC0415 - it is heavy, and who measures memory must be light
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
-    from broadsheet import catalogue, contract, merge, shards, sources, summary, tables  # noqa: PLC0415 - as above
+    from broadsheet import catalogue, contract, merge, rejects, shards, sources, summary, tables  # noqa: PLC0415 - as above
     from broadsheet import recipe as recipes  # noqa: PLC0415 - as above
 
     schemas = {table: contract.table_schema(table) for table in contract.TABLES}
     with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as given:
         recipe = recipes.read(Path(folder))
         targets = [target.id for target in recipe.targets]
-        (shard, *_) = sources.gather(recipe, schemas, given, Path(given)).shards
+        (shard, *_) = sources.gather(recipe, schemas, given, Path(given), rejects.NO_REJECTS).shards
         made = shards.make(shards.Job(shard, given, given, schemas, shards.NO_INDEX))
         entries = pq.read_table(pa.BufferReader(made.entries["articles"]))
         own = Path(given) / "catalogue"
@@ -300,11 +300,11 @@ def probe_end(folder: str, rows: int) -> Mapping[str, float]:
         full = catalogue.Catalogue(own)
         for number in range(rows // len(entries)):
             full.enter({"articles": tables.to_parquet_bytes(_other(entries, number))})
-        merged = merge.Merged(full, shards=[{table: shards.Part(rows, 0, {}) for table in schemas}])
+        merged = merge.Merged(full, given=rows, shards=[{table: shards.Part(rows, 0, {}) for table in schemas}])
         # From here on, peak memory is the end's own.
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         start = time.perf_counter()
-        merged.finish(schemas, recipe, shards.NO_INDEX)
+        merged.finish(schemas, recipe, shards.NO_INDEX, rejects.NO_REJECTS)
         merged.digest()
         summary.summarize(full, summary.Tally(), targets)
         seconds = time.perf_counter() - start

@@ -6,7 +6,8 @@ source → articles → joined with annotations → validated → tables → doc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,19 +15,27 @@ from broadsheet import contract, documents, extensions, recipe, release, shards,
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Schema
 from broadsheet.merge import Merged
-from broadsheet.problems import Problem, raise_if
+from broadsheet.problems import InvalidData, Problem, raise_if
+from broadsheet.recipe import Recipe
+from broadsheet.rejects import Rejects
 from broadsheet.shards import Job
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build made: the release's *place*, *version* and logical *digest*, and the number of *rows* by table."""
+    """What a build made: the release's *place*, *version* and logical *digest*, and the number of *rows* by table.
+
+    *given* is the number of rows in the input, by table, *rejects* that of those that were left out, and *problems* are
+    warnings, and what is wrong with those rows.
+    """
 
     place: Path | str
     version: str
     digest: str
     rows: Mapping[str, int]
-    warnings: Sequence[Problem] = ()
+    problems: Sequence[Problem] = ()
+    given: Mapping[str, int] = field(default_factory=dict)
+    rejects: Mapping[str, int] = field(default_factory=dict)
 
 
 def build(
@@ -35,6 +44,8 @@ def build(
     tell: Callable[[str], None] = lambda _: None,
     workers: int | None = None,
     scheduler: str | None = None,
+    *,
+    keep_going: bool = False,
 ) -> Built:
     """Build the release of the dataset in *folder* into *place*, by default the folder's own ``release/``.
 
@@ -42,22 +53,49 @@ def build(
     named, or it is done in this process; the release does not depend on it. It appears whole or not at all: on
     `BroadsheetError`, what was in *place* stays as it was. The copies of the datasheet that the recipe names are
     written when the place is the default.
+
+    One bad row stops the build; with *keep_going*, rows with problems go to the folder's ``rejects/``, and the others
+    are built, under a version that says so. What hangs on a row that was left out is left out in turn.
     """
     tell("reading")
     dataset = recipe.read(folder)
+    rejects = Rejects(wanted=keep_going)
+    while True:
+        try:
+            return _build(dataset, place, tell, (workers, scheduler), rejects)
+        except InvalidData as error:
+            if not rejects.take(error.problems):
+                raise
+            tell(f"{len(rejects):,} rows are left out: starting again")
+
+
+def _build(
+    dataset: Recipe,
+    place: Path | str | None,
+    tell: Callable[[str], None],
+    crew: tuple[int | None, str | None],
+    rejects: Rejects,
+) -> Built:
     schemas = extensions.schemas(dataset)
-    goal = place or dataset.release
+    goal, (workers, scheduler) = place or dataset.release, crew
     with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
-        given = sources.gather(dataset, schemas, stage.scratch, Path(own))
-        merged = Merged(Catalogue(Path(own)))
+        given = sources.gather(dataset, schemas, stage.scratch, Path(own), rejects)
+        dataset = dataset.without(len(rejects))
         with spread.executor(workers and min(workers, len(given.shards)), scheduler) as pool:
             tell("joining")
-            index = sources.join(dataset, given, schemas, stage.scratch, pool)
-            jobs = [Job(shard, stage.data, stage.scratch, schemas, index) for shard in given.shards]
-            for made in spread.results(pool, shards.make, jobs):
-                merged.take(made)
-                tell(f"building: {merged.rows('articles'):,} articles")
-        merged.finish(schemas, dataset, index)
+            index = sources.join(dataset, given, stage.scratch, pool)
+            jobs = [Job(shard, stage.data, stage.scratch, schemas, index, given.limit) for shard in given.shards]
+            if rejects.wanted and index.rows:
+                # A row that joins two articles of one id would look wrong itself: articles are left out first.
+                alone = [replace(job, stage=own, index=shards.NO_INDEX) for job in jobs]
+                with TemporaryDirectory(prefix="broadsheet-") as first:
+                    merged = Merged(Catalogue(Path(first)), given.limit)
+                    _make(alone, pool, merged, tell)
+                    merged.finish(schemas, dataset, shards.NO_INDEX, rejects)
+                raise_if(merged.problems)
+            merged = Merged(Catalogue(Path(own)), given.limit)
+            _make(jobs, pool, merged, tell)
+        merged.finish(schemas, dataset, index, rejects)
         raise_if(merged.problems)
         for number, table in merged.missing():
             merged.shards[number][table] = shards.make_empty(jobs[number], table)
@@ -70,11 +108,20 @@ def build(
         tell("verifying")
         raise_if(list(verify.check_sources(stage.data, given.shards, facts.schemas)))
         raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))
+        rejects.write(dataset.rejects)
     if place is None:
         for copy in dataset.datasheet_copies:
             copy.write_bytes(texts[release.DATASHEET])
     rows = {table: n for table, n in facts.summary.rows.items() if n}
-    return Built(goal, dataset.version, facts.digest, rows, merged.problems)
+    problems, left_out = [*rejects.problems(), *merged.problems], rejects.counts()
+    beside = {table: index.rows.get(table, 0) + left_out.get(table, 0) for table in {**index.rows, **left_out}}
+    return Built(goal, dataset.version, facts.digest, rows, problems, {**beside, "articles": merged.given}, left_out)
+
+
+def _make(jobs: Sequence[Job], pool: Executor | None, merged: Merged, tell: Callable[[str], None]) -> None:
+    for made in spread.results(pool, shards.make, jobs):
+        merged.take(made)
+        tell(f"building: {merged.rows('articles'):,} articles")
 
 
 def _schema_files(schemas: Mapping[str, Schema]) -> Iterator[tuple[str, bytes]]:

@@ -61,20 +61,33 @@ def build(
         str | None,
         typer.Option("--scheduler", metavar="URL", help="Let a Dask cluster share the work: tcp://host:8786."),
     ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going", help="Leave out rows with problems, and build the others under a version that says so."
+        ),
+    ] = False,
 ) -> None:
     """Build the release of a dataset.
 
     The release appears whole or not at all; with problems in the input, the one that is there stays as it was. It does
-    not depend on who shares the work.
+    not depend on who shares the work. With --keep-going, rows with problems go to DATASET_DIR/rejects, and the exit
+    code tells that there were some.
     """
     with _boundary(), _progress() as tell:
         from broadsheet.build import build as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
 
-        built = run(dataset, out, tell, _processes(workers), scheduler)
-    if built.warnings:
-        _print(built.warnings)
+        built = run(dataset, out, tell, _processes(workers), scheduler, keep_going=keep_going)
+    if built.problems:
+        _print(built.problems)
     rows = ", ".join(f"{n} {table}" for table, n in built.rows.items())
     typer.echo(f"{built.place}: version {built.version}, {rows}\ndata digest {built.digest}")
+    if built.rejects:
+        for table, given in built.given.items():
+            left = built.rejects.get(table, 0)
+            where = f", in {dataset / 'rejects' / table}.jsonl" if left else ""
+            typer.echo(f"{table}: {given:,} rows in = {given - left:,} built + {left:,} left out{where}")
+        raise typer.Exit(1)
 
 
 @app.command()

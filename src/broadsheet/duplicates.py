@@ -42,7 +42,9 @@ def sign(shard: Shard) -> tuple[list[str], bytes]:
     ids, texts = [], []
     for stretch in shard.stretches:
         for found in json_lines(reading.lines(stretch.path, stretch.start, stretch.end), stretch.shown, orjson.loads):
-            if not isinstance(found, Problem) and isinstance(found[1], dict):
+            if isinstance(found, Problem) or found[0] in stretch.skipped:
+                continue
+            if isinstance(found[1], dict):
                 id_, text = found[1].get("id"), found[1].get("text")
                 if isinstance(id_, str) and isinstance(text, str):
                     ids.append(id_)

@@ -309,13 +309,15 @@ def _malformed(reader: Reader, file: str, said: str, first: str) -> Refused:
     """Give the problem of a CSV *file* that does not fit the dialect of *reader*, with the line if it can be told."""
     options = ", ".join(f"{name} = {reader.option(name)}" for name in ("delim", "quote", "header"))
     hint = f"It was read with {options}: if the file has others, the query must say so."
-    text = Path(file).read_text(encoding=reader.options.get("encoding", "utf-8"), errors="replace")
+    text = Path(file).read_bytes().decode(reader.options.get("encoding", "utf-8"), errors="replace")
     line, width = 1, 0
     for row in _rows(reader, text):
         width = width or len(row)
         if row and len(row) != width:
             return Refused("BS122", f"the row has {len(row)} fields, the first one {width}", hint, file, line)
         line += 1 + sum(field.count("\n") for field in row)
+    if {"\r\n", "\n"} <= set(re.findall(r"\r?\n", text)):
+        hint += " Its lines end in LF and in CR LF: let them end alike."
     found = re.search(r"CSV Error on Line: (\d+)", said)
     return Refused("BS122", first, hint, file, int(found[1]) if found else None)
 

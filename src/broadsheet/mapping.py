@@ -51,7 +51,7 @@ class Mapper:
         }
         self.rows = 0
         self.problems: list[Problem] = []
-        self._schema, self._path = schema, f"{table} (sql)"
+        self._schema, self._table, self._path = schema, table, f"{table} (sql)"
         self._defaults, self._dates = section.get("defaults", {}), section.get("dates", {})
         self._complete = completes.get(table, _nothing)
         self._maps = {name: _labels(recipe, name) for name in LABELLED if name in schema["properties"]}
@@ -85,6 +85,8 @@ class Mapper:
         for name, written in self._dates.items():
             yield from _date(row, name, written, self._path)
         yield from _undeclared(row, self._dates, self._path)
+        if self._table == "articles" and not row.get("text"):
+            yield Problem("BS201", self._path, "the row has no text", pointer="/text")
         yield from self._source(row)
         self._complete(row)
         _fill(row, self._schema, self._schema)

@@ -12,9 +12,10 @@ from itertools import islice
 from broadsheet import contract, storage, tables
 from broadsheet.catalogue import Catalogue, Place
 from broadsheet.contract import Schema
-from broadsheet.problems import InvalidData, Problem
+from broadsheet.problems import MAX_ERRORS, InvalidData, Problem
 from broadsheet.recipe import Recipe
-from broadsheet.shards import MAX_ERRORS, Index, Made, Part
+from broadsheet.rejects import Rejects
+from broadsheet.shards import Index, Made, Part
 from broadsheet.sidecar import Sidecar
 from broadsheet.summary import Tally
 
@@ -23,9 +24,15 @@ _OTHER_STEMS = "Where files in several folders have one stem, take more of the p
 
 @dataclass
 class Merged:
-    """All shards, merged one after another in their order."""
+    """All shards, merged one after another in their order; after *limit* errors they are given up.
+
+    *given* is the number of rows they were made from, those left out among them; *left_out* is that of those, by table.
+    """
 
     catalogue: Catalogue
+    limit: int = MAX_ERRORS
+    given: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     shards: list[dict[str, Part]] = field(default_factory=list)
@@ -43,11 +50,12 @@ class Merged:
             self._lines[file] = self._first[stretch.number] + made.lines.get(stretch.number, 0)
             self._shown = self._shown or stretch.shown
         self.problems += [self._placed(problem, stretch) for stretch, problem in made.problems]
-        if sum(problem.severity == "error" for problem in self.problems) >= MAX_ERRORS:
+        if sum(problem.severity == "error" for problem in self.problems) >= self.limit:
             raise InvalidData(self.problems)
         self.catalogue.enter(made.entries)
         self.tally.merge(made.tally)
         self._joined += made.joined
+        self.given += made.given
         self.shards.append(made.parts)
         self._splits.append(made.shard.split)
 
@@ -79,13 +87,19 @@ class Merged:
         """Give the logical digest of the rows."""
         return tables.fold(self.catalogue.digests())
 
-    def finish(self, schemas: Mapping[str, Schema], recipe: Recipe, index: Index) -> None:
+    def finish(self, schemas: Mapping[str, Schema], recipe: Recipe, index: Index, rejects: Rejects) -> None:
         """Note what only all rows together can tell is wrong, and warn of texts that are there twice.
 
-        Every target is one of the *recipe*'s, and every entry of the *index* has found its article.
+        Every target is one of the *recipe*'s, every entry of the *index* has found its article, and every row that was
+        given is there or among the *rejects*.
         """
         if not any(problem.severity == "error" for problem in self.problems):
             self.problems += self._judge(schemas, recipe, index)
+            self.left_out = rejects.counts()
+            left_out = self.left_out.get("articles", 0)
+            if self.given != self.rows("articles") + left_out:
+                message = f"{self.given} rows were given, but {self.rows('articles')} built and {left_out} left out"
+                self.problems.append(Problem("BS506", self._shown, message, hint="This is an error of the program."))
 
     def _judge(self, schemas: Mapping[str, Schema], recipe: Recipe, index: Index) -> Iterator[Problem]:
         targets = [target.id for target in recipe.targets]
@@ -94,21 +108,21 @@ class Merged:
             return
         for table in self.catalogue.tables:
             key = contract.primary_key(schemas[table])
-            for first, second in islice(self.catalogue.repeated(table, key), MAX_ERRORS):
+            for first, second in islice(self.catalogue.repeated(table, key), self.limit):
                 found = self._at(second, "BS207", f"the key is that of {self._said(first)} too")
                 yield replace(found, hint=_OTHER_STEMS) if table == "articles" and recipe.texts is not None else found
-        for value, place in islice(self.catalogue.unknown_targets(targets), MAX_ERRORS):
+        for value, place in islice(self.catalogue.unknown_targets(targets), self.limit):
             near = contract.did_you_mean(value, targets)
             yield replace(self._at(place, "BS208", f"there is no target '{value}' in the recipe"), hint=near)
-        for value, place in islice(self.catalogue.missing("articles", "duplicate_of"), MAX_ERRORS):
+        for value, place in islice(self.catalogue.missing("articles", "duplicate_of"), self.limit):
             yield self._at(place, "BS208", f"duplicate_of is '{value}', but there is no such article")
         if self._joined != index.entries:
-            yield from islice(Sidecar(storage.local(index.path)).unknown(self.catalogue.ids()), MAX_ERRORS)
-        for first, second in islice(self.catalogue.leaks(), MAX_ERRORS):
+            yield from islice(Sidecar(storage.local(index.path)).unknown(self.catalogue.ids()), self.limit)
+        for first, second in islice(self.catalogue.leaks(), self.limit):
             message = f"the text is a near-duplicate of {self._said(first)}, in another split"
             yield replace(self._at(second, "BS210", message), severity="warning")
         same = self.catalogue.repeated("articles", ["text_sha256"], "duplicate_of IS NULL")
-        for first, second in islice(same, MAX_ERRORS):
+        for first, second in islice(same, self.limit):
             leaks = first.split != second.split
             said = f"the text of {self._said(first)} stands in another split"
             message = said if leaks else f"the text is that of {self._said(first)} too"

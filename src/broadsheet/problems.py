@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+#: After so many errors nobody reads on.
+MAX_ERRORS = 100
+
 Severity = Literal["error", "warning"]
 
 

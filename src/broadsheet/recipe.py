@@ -7,7 +7,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,16 @@ class Recipe:
     def release(self) -> Path:
         """Where the release goes unless another place is named."""
         return self.folder / "release"
+
+    @property
+    def rejects(self) -> Path:
+        """Where rows go that a build leaves out."""
+        return self.folder / "rejects"
+
+    def without(self, rejects: int) -> Recipe:
+        """Give the recipe of a build that leaves out so many rows: its version is a pre-release that says so."""
+        joint = "." if "-" in self.version else "-"
+        return replace(self, version=f"{self.version}{joint}rejects.{rejects}") if rejects else self
 
     @property
     def passes(self) -> Sequence[Annotator]:

@@ -18,29 +18,31 @@ from broadsheet import contract, jsonl, labels, reading, release, rules, spans, 
 from broadsheet.catalogue import Entries
 from broadsheet.contract import Judge, Schema
 from broadsheet.labels import NO_SCHEME, Scheme
-from broadsheet.problems import Problem
-from broadsheet.rows import json_lines
+from broadsheet.problems import MAX_ERRORS, Problem
+from broadsheet.rows import Rows, json_lines
 from broadsheet.rules import Given, Record
 from broadsheet.sidecar import Sidecar
 from broadsheet.summary import Tally
 
 #: How many bytes of rows are judged and turned into Arrow at once.
 BLOCK = 1 << 20
-#: After so many errors a shard looks no further.
-MAX_ERRORS = 100
 #: The tables that a record may carry along, as lists under these names.
 CARRIED = ("paragraphs", "stances")
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The lines of the file at *path* that start in the bytes *start* to *end*; *shown* is its name in messages."""
+    """The lines of the file at *path* that start in the bytes *start* to *end*; *shown* is its name in messages.
+
+    The lines *skipped*, counted from the start of the stretch, are left out.
+    """
 
     number: int
     path: str
     shown: str
     start: int
     end: int
+    skipped: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,14 @@ class Made:
     """What was made of a shard: *parts* by table, catalogue *entries*, a *tally*; and what is wrong, by stretch.
 
     *lines* says how many lines each stretch has; problems and entries count them from the start of the stretch.
-    *joined* says how many rows of the sidecar have found their article.
+    *given* says how many rows there were, those left out among them, and *joined* how many rows of the sidecar have
+    found their article.
     """
 
     shard: Shard
     problems: list[tuple[int, Problem]] = field(default_factory=list)
     lines: dict[int, int] = field(default_factory=dict)
+    given: int = 0
     joined: int = 0
     parts: dict[str, Part] = field(default_factory=dict)
     entries: dict[str, bytes] = field(default_factory=dict)
@@ -85,19 +89,20 @@ class Made:
     @property
     def errors(self) -> int:
         """How many errors were found."""
-        return sum(problem.severity == "error" for _, problem in self.problems)
+        return sum(problem.severity == "error" for _, problem in self.problems) if self.problems else 0
 
 
 @dataclass(frozen=True)
 class Index:
     """What joins records by their id: the *path* of the sidecar, and how many *entries* it has.
 
-    Labels among them are judged by *scheme*.
+    Labels among them are judged by *scheme*; *rows* says how many rows of each table there are among them.
     """
 
     path: str
     entries: int
     scheme: Scheme
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 #: That of a dataset whose records have all that belongs to them.
@@ -108,7 +113,7 @@ NO_INDEX = Index("", 0, NO_SCHEME)
 class Job:
     """A *shard* to be made: into the folder *stage*, by way of *scratch*, by the *schemas* of the tables.
 
-    What lies in files of its own joins by the *index*.
+    What lies in files of its own joins by the *index*. After *limit* errors it is given up.
     """
 
     shard: Shard
@@ -116,6 +121,7 @@ class Job:
     scratch: str
     schemas: Mapping[str, Schema]
     index: Index
+    limit: int = MAX_ERRORS
 
 
 class Sink(Protocol):
@@ -231,10 +237,10 @@ def _records(job: Job, made: Made) -> Iterator[Record]:
     sidecar = Sidecar(storage.local(job.index.path)) if job.index.path else None
     for stretch in made.shard.stretches:
         made.lines[stretch.number] = 0
-        for found in json_lines(_counted(stretch, made), stretch.shown, jsonl.loads_canonical):
+        for found in _kept(stretch, made):
             if isinstance(found, Problem):
                 made.problems.append((stretch.number, found))
-                if made.errors >= MAX_ERRORS:
+                if made.errors >= job.limit:
                     return
                 continue
             line, (value, form) = found
@@ -245,10 +251,22 @@ def _records(job: Job, made: Made) -> Iterator[Record]:
                 yield record
             elif wrong := list(_violations(record, judges)):
                 made.problems += [(row.stretch, problem) for row, problem in wrong]
-                if made.errors >= MAX_ERRORS:
+                if made.errors >= job.limit:
                     return
             else:
                 yield record
+
+
+def _kept(stretch: Stretch, made: Made) -> Rows:
+    """Give the rows of *stretch* and the problems in their places, but for the lines to be skipped; count all rows."""
+    last: int | None = None
+    for found in json_lines(_counted(stretch, made), stretch.shown, jsonl.loads_canonical):
+        line = found.line if isinstance(found, Problem) else found[0]
+        if line != last and not (isinstance(found, Problem) and found.severity == "warning"):
+            last = line
+            made.given += 1
+        if line not in stretch.skipped:
+            yield found
 
 
 def _counted(stretch: Stretch, made: Made) -> Iterator[reading.Line]:

@@ -6,6 +6,7 @@ The rows lie in an index on disk (SQLite), which every process that makes shards
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -15,12 +16,10 @@ import orjson
 
 from broadsheet import contract, jsonl, reading, standoff
 from broadsheet.contract import Schema
-from broadsheet.problems import Problem
+from broadsheet.problems import MAX_ERRORS, Problem
 from broadsheet.rows import json_lines
 from broadsheet.rules import Given
 
-#: After so many errors a file is read no further.
-MAX_ERRORS = 100
 _BATCH = 10_000
 #: The kind of an entry that is no row, but says what an article is a near-duplicate of.
 DUPLICATE = "duplicate_of"
@@ -35,27 +34,36 @@ SPAN: Schema = contract.package_schema("annotations.schema.json")["$defs"]["span
 
 
 class Source(NamedTuple):
-    """A file of rows of a *kind* at *path*: a table's, or an annotator's labels; *shown* is its name in messages."""
+    """A file of rows of a *kind* at *path*: a table's, or an annotator's labels; *shown* is its name in messages.
+
+    The lines *skipped* are left out.
+    """
 
     kind: str
     path: str
     shown: str
+    skipped: frozenset[int] = frozenset()
 
 
-def write(index: Path, sources: Sequence[Source], schemas: Mapping[str, Schema]) -> tuple[int, list[Problem]]:
-    """Write the *index* of the rows of *sources*, by the *schemas* of tables; give how many, and what is wrong."""
+def write(
+    index: Path, sources: Sequence[Source], schemas: Mapping[str, Schema], limit: int = MAX_ERRORS
+) -> tuple[Counter[str], list[Problem]]:
+    """Write the *index* of the rows of *sources*, by the *schemas* of tables; give how many of each kind, and problems.
+
+    After *limit* problems it is given up.
+    """
     problems: list[Problem] = []
     with sqlite3.connect(index) as database:
         # The index is made anew by every build: nothing has to survive a crash.
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
         database.execute("CREATE TABLE rows (article TEXT, kind TEXT, path TEXT, line INTEGER, form BLOB)")
-        rows = _rows(sources, schemas, problems)
+        rows = _rows(sources, schemas, problems, limit)
         while batch := list(islice(rows, _BATCH)):
             database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", batch)
         database.execute("CREATE INDEX by_article ON rows (article)")
-        ((count,),) = database.execute("SELECT count(*) FROM rows").fetchall()
+        counts = Counter(dict(database.execute("SELECT kind, count(*) FROM rows GROUP BY kind ORDER BY min(rowid)")))
     database.close()
-    return count, problems
+    return counts, problems
 
 
 def note_duplicates(index: Path, duplicates: Iterable[tuple[str, str]]) -> int:
@@ -70,11 +78,14 @@ def note_duplicates(index: Path, duplicates: Iterable[tuple[str, str]]) -> int:
 
 
 def _rows(
-    sources: Sequence[Source], schemas: Mapping[str, Schema], problems: list[Problem]
+    sources: Sequence[Source], schemas: Mapping[str, Schema], problems: list[Problem], limit: int
 ) -> Iterator[tuple[str, str, str, int, bytes]]:
     for source in sources:
         judged = _judged_by(source.kind, schemas)
         for found in json_lines(reading.lines(source.path), source.shown, jsonl.loads_canonical):
+            line = found.line if isinstance(found, Problem) else found[0]
+            if line in source.skipped:
+                continue
             if isinstance(found, Problem):
                 problems.append(found)
             else:
@@ -83,7 +94,7 @@ def _rows(
                 problems += wrong
                 if not wrong:
                     yield value["article_id"], source.kind, source.shown, line, kept
-            if len(problems) >= MAX_ERRORS:
+            if len(problems) >= limit:
                 return
 
 

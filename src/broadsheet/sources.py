@@ -12,7 +12,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from broadsheet import contract, jsonl, labels, mapping, reading, segment, sidec
 from broadsheet.annotations import annotate
 from broadsheet.assemble import assemble
 from broadsheet.contract import Schema
-from broadsheet.problems import InvalidData, Problem, raise_if
+from broadsheet.problems import MAX_ERRORS, InvalidData, Problem, raise_if
 from broadsheet.query import batches as run_query
 from broadsheet.recipe import Recipe
+from broadsheet.rejects import NO_REJECTS, Input, Rejects, lines_before
 from broadsheet.segment import Article
 from broadsheet.shards import NO_INDEX, Index, Shard, Stretch
 from broadsheet.sidecar import SPAN
@@ -47,22 +48,25 @@ class File:
 class Given:
     """What a dataset is made from: *shards* of records, and files of rows beside them, the *sidecars*.
 
-    There are the *articles* of its pages, if it has pages.
+    Both are judged by the *schemas* of the tables, and given up after *limit* errors. There are the *articles* of its
+    pages, if it has pages.
     """
 
     shards: Sequence[Shard]
+    schemas: Mapping[str, Schema]
     articles: Sequence[Article] = ()
     sidecars: Sequence[sidecar.Source] = ()
+    limit: int = MAX_ERRORS
 
 
-def gather(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str, own: Path) -> Given:
-    """Give the records of the dataset; raise `InvalidData` with what is wrong.
+def gather(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str, own: Path, rejects: Rejects) -> Given:
+    """Give the records of the dataset without its *rejects*; raise `InvalidData` with what is wrong.
 
     What is not a plain file of records becomes one: in *scratch*, which workers read too, what they read; in the
     folder *own*, what only this process does.
     """
     if recipe.articles is None:
-        return _from_pages(recipe, scratch)
+        return _from_pages(recipe, schemas, scratch)
     maker = _Maker(recipe, schemas, own)
     if "files" in recipe.articles:
         files = _files(recipe, scratch)
@@ -71,22 +75,31 @@ def gather(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str, own: Pat
         splits = queries if isinstance(queries, Mapping) else {"train": queries}
         files = [maker.make("articles", sql, split, scratch) for split, sql in splits.items()]
     beside = [*_beside(recipe, maker, own), *_passes(recipe)]
-    raise_if(mapping.told_once(maker.problems))
-    return Given(cut(files), sidecars=beside)
+    for file in files:
+        rejects.inputs[file.shown] = Input("articles", file.path)
+    for source in beside:
+        if source.kind in sidecar.TABLES:
+            rejects.inputs[source.shown] = Input(source.kind, source.path)
+    found = [problem for problem in maker.problems if problem.line not in rejects.lines(problem.path)]
+    if not rejects.take(found):
+        raise_if(mapping.told_once(found))
+    sidecars = [source._replace(skipped=rejects.lines(source.shown)) for source in beside]
+    return Given(cut(files, rejects), schemas, (), sidecars, rejects.limit)
 
 
-def join(recipe: Recipe, given: Given, schemas: Mapping[str, Schema], scratch: str, pool: Executor | None) -> Index:
+def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> Index:
     """Write the index of what joins the records *given* by their id into *scratch*; raise `InvalidData`.
 
-    That are rows in files of their own, by the *schemas* of their tables, and which articles are near-duplicates,
-    where the recipe asks for that; *pool* shares the work of finding these.
+    That are rows in files of their own, and which articles are near-duplicates, where the recipe asks for that; *pool*
+    shares the work of finding these.
     """
     if not given.sidecars and recipe.duplicates is None:
         return NO_INDEX
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as folder:
         path = Path(folder) / "sidecar.sqlite"
-        entries, problems = sidecar.write(path, given.sidecars, schemas)
+        kinds, problems = sidecar.write(path, given.sidecars, given.schemas, given.limit)
         raise_if(problems)
+        entries = kinds.total()
         if recipe.duplicates is not None:
             # Only who asks for it pays for the import.
             from broadsheet import duplicates  # noqa: PLC0415
@@ -96,7 +109,8 @@ def join(recipe: Recipe, given: Given, schemas: Mapping[str, Schema], scratch: s
         scheme = labels.scheme(recipe) if recipe.articles is not None else labels.NO_SCHEME
         if not entries and not scheme.passes:
             return NO_INDEX
-        return Index(storage.unpack(str(path), scratch, path.name)[0], entries, scheme)
+        beside = {kind: count for kind, count in kinds.items() if kind in sidecar.TABLES}
+        return Index(storage.unpack(str(path), scratch, path.name)[0], entries, scheme, beside)
 
 
 class _Maker:
@@ -143,12 +157,12 @@ def _joined(metadata: str) -> str:
         ORDER BY coalesce(t.path, m.file)"""  # noqa: S608 - it runs behind the fence
 
 
-def _from_pages(recipe: Recipe, scratch: str) -> Given:
+def _from_pages(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str) -> Given:
     articles = segment.segment(recipe)
     with storage.created(scratch, "records.jsonl", scratch) as file:
         for record in assemble(recipe, articles, annotate(recipe, articles)):
             file.write(jsonl.serialize([record]))
-    return Given(cut([File(f"{scratch}/records.jsonl", "articles", "train", file.size)]), articles)
+    return Given(cut([File(f"{scratch}/records.jsonl", "articles", "train", file.size)]), schemas, articles)
 
 
 def _files(recipe: Recipe, scratch: str) -> list[File]:
@@ -220,8 +234,11 @@ def _plain(path: str, split: str, recipe: Recipe, scratch: str) -> File:
     return File(place, shown, split, size)
 
 
-def cut(files: Sequence[File]) -> list[Shard]:
-    """Cut *files* into shards, split by split: equal stretches of their bytes, as if they were one file."""
+def cut(files: Sequence[File], rejects: Rejects = NO_REJECTS) -> list[Shard]:
+    """Cut *files* into shards, split by split: equal stretches of their bytes, as if they were one file.
+
+    The lines that *rejects* has are left out.
+    """
     size = min(max(sum(file.size for file in files) / SHARDS, SMALLEST), LARGEST)
     shards: list[Shard] = []
     first = 0
@@ -229,10 +246,19 @@ def cut(files: Sequence[File]) -> list[Shard]:
         whole = sum(file.size for file in own)
         total = max(1, math.ceil(whole / size))
         for number in range(total):
-            stretches = list(_stretches(own, number * whole // total, (number + 1) * whole // total, first))
+            parts = _stretches(own, number * whole // total, (number + 1) * whole // total, first)
+            stretches = [_without(part, rejects.lines(part.shown)) for part in parts]
             first += len(stretches)
             shards.append(Shard(split, number, total, stretches))
     return shards
+
+
+def _without(part: Stretch, lines: frozenset[int]) -> Stretch:
+    """Give *part* without the *lines*, which are counted from the start of the file."""
+    if not lines:
+        return part
+    before = lines_before(part.path, part.start)
+    return replace(part, skipped=frozenset(line - before for line in lines if line > before))
 
 
 def _by_split(files: Sequence[File]) -> Mapping[str, list[File]]:

@@ -27,10 +27,10 @@ import yaml
 from broadsheet import contract, jsonl, reading, release, spread, tables
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Judge, Schema
-from broadsheet.problems import Problem, cannot_run
+from broadsheet.problems import MAX_ERRORS, Problem, cannot_run
 from broadsheet.rows import PARQUET_BOMB_RATIO, PARQUET_BOMB_SIZE, PARQUET_ROWS, json_lines
 from broadsheet.rules import Given, Record, short
-from broadsheet.shards import MAX_ERRORS, Made, Part, Shard, pass_through
+from broadsheet.shards import Made, Part, Shard, pass_through
 
 _PARQUET_NAME = re.compile(r"data/([a-z]+)/([A-Za-z0-9_.]+)-(\d{5})-of-(\d{5})\.parquet")
 

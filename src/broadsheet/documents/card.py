@@ -53,9 +53,10 @@ def front_matter(facts: Facts) -> dict[str, Any]:
 
 def annotations_creators(facts: Facts) -> list[str]:
     """Give the hub's terms for who made the annotations, from what the recipe says of the annotators."""
-    kinds = {annotator.kind for annotator in facts.recipe.annotators}
-    terms = {"model": "machine-generated", "rule": "machine-generated", "human": "expert-generated"}
-    return sorted({terms[kind] for kind in kinds})
+    kinds = {"source" if one.role == "source" else one.kind for one in facts.recipe.annotators}
+    machine = "machine-generated"
+    terms = {"model": machine, "rule": machine, "human": "expert-generated", "source": "found"}
+    return sorted({terms[kind] for kind in kinds}) or ["no-annotation"]
 
 
 def _config(facts: Facts, table: str) -> dict[str, Any]:

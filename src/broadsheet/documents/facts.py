@@ -54,6 +54,7 @@ class Facts:
     """All that a document may say: the recipe, figures, the tables' sizes and fields, the digest.
 
     *articles* and their *gold* labels are there one by one where there are few of them, and otherwise not at all.
+    *rejects* is the number of rows of the input that have problems and are not here, by table.
     """
 
     recipe: Recipe
@@ -63,6 +64,7 @@ class Facts:
     schemas: Mapping[str, Schema]
     articles: Sequence[Row]
     gold: Sequence[Row]
+    rejects: Mapping[str, int]
     notes: Sequence[LineNote]
 
     @property
@@ -97,6 +99,7 @@ def gather(
         schemas={table: schema for table, schema in schemas.items() if table in sizes},
         articles=list(_rows(place, merged, "articles")) if few else [],
         gold=[row for row in _rows(place, merged, "stances") if row["is_gold"]] if few else [],
+        rejects=merged.left_out,
         notes=[
             LineNote(article.start_line + index, paragraph.role, paragraph.line.text, paragraph.note)
             for article in articles
