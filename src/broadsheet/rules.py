@@ -174,24 +174,22 @@ def _of_counts(row: Row, counts: Counts) -> Iterator[Violation]:
 
 
 def _columns_hold(row: Row, claims: Sequence[Row]) -> bool:
-    """Tell whether the columns are what `_of_columns` asks for."""
-    firm: dict[str, str | None] = {}
+    """Tell whether the columns are what `_of_columns` asks for; True is certain, False is not."""
+    told = set()
     for claim in claims:
-        field = claim["field"]
-        if claim["basis"] == "stated" or (claim["basis"] == "inferred" and claim["confidence"] == "high"):
-            if firm.get(field) is not None and field in CLAIMED:
+        field, basis = claim["field"], claim["basis"]
+        if field not in _COLUMNS:
+            continue
+        firm = basis == "stated" or (basis == "inferred" and claim["confidence"] == "high")
+        value = claim["value"] if firm else None
+        if field == "published" and value is not None:
+            # What gives the column's date, and is as precise as the other one says, is a date.
+            if row["published_precision"] != PRECISION.get(len(value)):
                 return False
-            firm[field] = claim["value"]
-        elif field not in firm:
-            firm[field] = None
-    for field, value in firm.items():
-        if field == "published":
-            if row[field] != ((value + "-01-01")[:10] if value else None):
-                return False
-            if row["published_precision"] != PRECISION.get(len(value or "")) or not _is_date(value):
-                return False
-        elif field in _PLAIN and row[field] != value:
+            value = (value + "-01-01")[:10]
+        if row[field] != value or field in told:
             return False
+        told.add(field)
     return bool((row["published"] is None) == (row["published_precision"] == "unknown"))
 
 
@@ -199,7 +197,7 @@ def _is_date(value: str | None) -> bool:
     return value is None or contract.is_partial_date(value)
 
 
-_PLAIN = frozenset(CLAIMED) - {"published"}
+_COLUMNS = frozenset(CLAIMED)
 
 
 def _of_columns(row: Row, claims: Sequence[Row]) -> Iterator[Violation]:
@@ -256,11 +254,13 @@ def _of_paragraphs(record: Record) -> Iterator[tuple[Given, Problem]]:
 
 def _holds(quote: Row, string: str) -> bool:
     """Tell whether *quote* stands at its place in *string*, with its prefix before it and its suffix after it."""
-    start, end, prefix, suffix = quote["start"], quote["end"], quote["prefix"], quote["suffix"]
+    # What is compared in place need not be cut out of the string, which takes longer.
+    exact, start, end = quote["exact"], quote["start"], min(quote["end"], len(string))
     return bool(
-        string[start:end] == quote["exact"]
-        and string[max(0, start - len(prefix)) : start] == prefix
-        and string[end : end + len(suffix)] == suffix
+        end - start == len(exact)
+        and string.startswith(exact, start)
+        and string.endswith(quote["prefix"], 0, start)
+        and string.startswith(quote["suffix"], end)
     )
 
 

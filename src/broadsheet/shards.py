@@ -175,7 +175,7 @@ def pass_through(
             for table, (rows, batch, more) in batches.items():
                 sinks[table].write(batch, rows)
                 entries.add(table, batch, rows, more)
-            made.tally.add(block)
+            made.tally.add(block, batches["articles"][1])
         made.entries = entries.encoded()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from broadsheet import contract
 from broadsheet.catalogue import Catalogue
@@ -123,32 +125,35 @@ class Tally:
     chars: Counter[tuple[str, bool]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Count *records*."""
-        articles = [record.article.value for record in records]
-        self.counts["articles"] += len(articles)
-        claims = [claim for article in articles for claim in article["provenance"]["claims"]]
-        self.bases.update([(claim["field"], claim["basis"]) for claim in claims])
-        self.firm.update([(c["field"], c["basis"]) for c in claims if c["confidence"] in (None, "high") and is_firm(c)])
-        references = [reference for article in articles for reference in article["references"]]
-        quotes = [
-            (number, quote["source"], quote["start"], quote["end"])
-            for number, record in enumerate(records)
-            for owner in (*record.article.value["provenance"]["claims"], *[row.value for row in record.stances])
-            for quote in owner["evidence"]
-        ]
+    def add(self, records: Sequence[Record], articles: pa.RecordBatch) -> None:
+        """Count *records*, whose *articles* are a record batch too: its columns are counted as a whole."""
+        provenance, references = articles.column("provenance"), articles.column("references").flatten()
+        claims = provenance.field("claims").flatten()
+        self._add_claims(claims)
+        quotes = [*_quotes(provenance.field("claims"), claims.field("evidence")), *_label_quotes(records)]
         self.counts.update(
             {
+                "articles": len(articles),
                 "quotes": len(quotes),
                 "distinct_quotes": len(set(quotes)),
                 "references": len(references),
-                "reference_urls": sum(reference["url"] is not None for reference in references),
-                "titled": sum(article["title"] is not None for article in articles),
-                "excerpted": sum(article["provenance"]["excerpted"] is True for article in articles),
-                "duplicates": sum(article["duplicate_of"] is not None for article in articles),
+                "reference_urls": _known(references.field("url")),
+                "titled": _known(articles.column("title")),
+                "excerpted": provenance.field("excerpted").true_count,
+                "duplicates": _known(articles.column("duplicate_of")),
             }
         )
         self._add_lines([row.value for record in records for row in record.paragraphs])
+
+    def _add_claims(self, claims: pa.StructArray) -> None:
+        # Few kinds of claims make up all of them; what they are made of has no spaces.
+        parts = [pc.fill_null(claims.field(name), "") for name in ("field", "basis", "confidence")]
+        kinds = pc.value_counts(pc.binary_join_element_wise(*parts, " "))
+        for kind, n in zip(kinds.field("values").to_pylist(), kinds.field("counts").to_pylist(), strict=True):
+            column, basis, confidence = kind.split(" ")
+            self.bases[column, basis] += n
+            if is_firm({"basis": basis, "confidence": confidence or None}):
+                self.firm[column, basis] += n
 
     def _add_lines(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
@@ -163,6 +168,28 @@ class Tally:
         """Take over what *other* has counted."""
         for name in ("bases", "firm", "lines", "chars", "counts"):
             getattr(self, name).update(getattr(other, name))
+
+
+_Quote = tuple[int, str, int, int]
+
+
+def _quotes(claims: pa.ListArray, evidence: pa.ListArray) -> Iterator[_Quote]:
+    """Give each quote of the articles' *claims*, whose *evidence* they are: the article's number, source, and place."""
+    articles = pc.list_parent_indices(claims).take(pc.list_parent_indices(evidence))
+    quotes = evidence.flatten()
+    columns = (articles, *(quotes.field(name) for name in ("source", "start", "end")))
+    return zip(*(column.to_numpy(zero_copy_only=False).tolist() for column in columns), strict=True)
+
+
+def _label_quotes(records: Sequence[Record]) -> Iterator[_Quote]:
+    for number, record in enumerate(records):
+        for label in record.stances:
+            for quote in label.value["evidence"]:
+                yield number, quote["source"], quote["start"], quote["end"]
+
+
+def _known(column: pa.Array) -> int:
+    return len(column) - int(column.null_count)
 
 
 def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Summary:
