@@ -65,13 +65,14 @@ def gather(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str, own: Pat
     What is not a plain file of records becomes one: in *scratch*, which workers read too, what they read; in the
     folder *own*, what only this process does.
     """
-    if recipe.articles is None:
+    if not recipe.is_made_from_rows:
         return _from_pages(recipe, schemas, scratch)
     maker = _Maker(recipe, schemas, own)
-    if "files" in recipe.articles:
+    section = recipe.articles or {}
+    if "files" in section:
         files = _files(recipe, scratch)
     else:
-        queries = recipe.articles.get("sql", maker.default)
+        queries = section.get("sql", maker.default)
         splits = queries if isinstance(queries, Mapping) else {"train": queries}
         files = [maker.make("articles", sql, split, scratch) for split, sql in splits.items()]
     beside = [*_beside(recipe, maker, own), *_passes(recipe)]
@@ -106,7 +107,7 @@ def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> I
 
             found = duplicates.find(given.shards, recipe.duplicates["threshold"], Path(folder), pool)
             entries += sidecar.note_duplicates(path, found)
-        scheme = labels.scheme(recipe) if recipe.articles is not None else labels.NO_SCHEME
+        scheme = labels.scheme(recipe) if recipe.is_made_from_rows else labels.NO_SCHEME
         if not entries and not scheme.passes:
             return NO_INDEX
         beside = {kind: count for kind, count in kinds.items() if kind in sidecar.TABLES}
