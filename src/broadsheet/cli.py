@@ -47,7 +47,9 @@ def _options(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The dataset's new folder; its name is the dataset's.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The dataset's new folder; its name is the dataset's.")
+    ],
     given: Annotated[
         Path | None,
         typer.Option("--from", metavar="FILE|FOLDER", help="What the dataset is made from; it is copied, never moved."),

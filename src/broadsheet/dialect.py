@@ -193,7 +193,9 @@ def names(path: Path, dialect: Dialect) -> Sequence[str]:
     query = Query(f"SELECT * FROM read_csv({pattern}{dialect.options()}) LIMIT 0", str(path), 1, "")  # noqa: S608
     with TemporaryDirectory(prefix="broadsheet-") as scratch:
         try:
-            return [name for batch in batches(query, path.absolute().parent, Path(scratch)) for name in batch.schema.names]
+            return [
+                name for batch in batches(query, path.absolute().parent, Path(scratch)) for name in batch.schema.names
+            ]
         except InvalidData as error:
             found = [Problem(**{**vars(problem), "path": str(path)}) for problem in error.problems]
             raise InvalidData(found) from None

@@ -21,6 +21,8 @@ _INDENT = "  "
 _READERS = {"csv": "read_csv", "parquet": "read_parquet", "lines": "read_ndjson_objects"}
 #: How large a JSON document may be that DuckDB reads unasked.
 _MAX_OBJECT = 16 << 20
+#: How large a source file may be that every article names: its digest is taken again by each build.
+_MAX_HASHED = 1 << 28
 _STANCES = ("favor", "against", "neutral", "not_addressed", "unclear")
 _MOST_NOTES = 50
 _FORMS = {
@@ -76,7 +78,9 @@ def empty(name: str) -> Draft:
         "read_json, read_ndjson_objects or read_parquet, or with [texts], for files of which each is one article.",
         "`broadsheet init ANOTHER_FOLDER --from FILE_OR_FOLDER` looks at what is there, and drafts this.",
     ]
-    return Draft("\n".join([*_head(name, "nothing yet"), "", *_comment(notes), *_articles(plan)]) + "\n", [], has_url=False)
+    return Draft(
+        "\n".join([*_head(name, "nothing yet"), "", *_comment(notes), *_articles(plan)]) + "\n", [], has_url=False
+    )
 
 
 def draft(name: str, survey: Survey, given: str) -> Draft:
@@ -91,10 +95,12 @@ def draft(name: str, survey: Survey, given: str) -> Draft:
 
 
 def _head(name: str, given: str) -> Iterator[str]:
-    yield from _comment([
-        f"A dataset to begin with, drafted from {quoted(given, 200)[1:-1]}. All of it is a proposal: read it, and correct it.",
-        f"What says {OPEN} is a placeholder that only you can fill; the build takes it as it is.",
-    ])
+    yield from _comment(
+        [
+            f"A dataset to begin with, drafted from {quoted(given, 200)[1:-1]}. All of it is a proposal: read it, and correct it.",
+            f"What says {OPEN} is a placeholder that only you can fill; the build takes it as it is.",
+        ]
+    )
     yield from (
         "",
         f"name = {_toml(name)}",
@@ -118,12 +124,17 @@ def _head(name: str, given: str) -> Iterator[str]:
 def _articles(plan: _Plan) -> Iterator[str]:
     yield from ("[articles]", f'sql = """\n{_multiline(plan.sql())}"""', "", "[articles.defaults]")
     if "language" not in plan.select:
-        yield from _comment([
-            "Nobody guesses a language: und is BCP 47 for undetermined. Say en, if all is English; or, if texts differ,",
-            "give a column `language` in the query.",
-        ])
-        yield f'language = "und"  # {OPEN}'
-    yield from ("", *_comment(["What is known of the rights in the texts: nothing yet (CNE: copyright not evaluated)."]))
+        yield from _comment(
+            [
+                "Nobody guesses a language: und is BCP 47 for undetermined. Say en, if all is English; or, if texts differ,",
+                "give a column `language` in the query.",
+            ]
+        )
+        yield f'language = "und"  # {OPEN}: the tag of the language'
+    yield from (
+        "",
+        *_comment(["What is known of the rights in the texts: nothing yet (CNE: copyright not evaluated)."]),
+    )
     yield from (
         "[articles.defaults.rights]",
         f'license = "LicenseRef-unknown"  # {OPEN}: the SPDX identifier of the texts\' licence, where there is one',
@@ -140,6 +151,8 @@ def _table_plan(table: Table) -> _Plan:
     text = plan.select.get("text", _GAP)
     plan.select.setdefault("id", f"left(sha256({text}), 12)")
     plan.select.setdefault("text", _GAP)
+    if len(table.paths) == 1 and table.size <= _MAX_HASHED:
+        plan.select["source_file"] = dialect.literal(f"source/{table.paths[0]}")
     _in_order(plan)
     return plan
 
@@ -158,7 +171,7 @@ def _texts_plan(survey: Survey, texts: Texts) -> _Plan:
         rows = _rows_of(table)[0]
         plan.rows = f"texts t FULL JOIN {rows} m ON {key} = t.{survey.naming.part}"
         if survey.naming.part == "path":
-            plan.rows = f"texts t FULL JOIN {rows} m ON 'source/' || {key} = t.path"
+            plan.rows = f"texts t FULL JOIN {rows} m ON 'source/' || ({key}) = t.path"
         plan.order = "t.path"
         _take(plan, [one for one in table.columns if one.field != "text"], table.form, f"m.{base}" if base else "m")
         if "id" in plan.taken and plan.taken["id"] is survey.naming.column:
@@ -194,7 +207,10 @@ def _rows_of(table: Table) -> tuple[str, str]:
         found = f"unnest(CAST(json->{_json_path([table.key])} AS JSON[]))"
         return f"(SELECT {found} AS json FROM {document})", "json"
     if table.form == "map":
-        return f"(SELECT entry.key, entry.value AS json FROM {document} AS whole, json_each(whole.json) AS entry)", "json"
+        return (
+            f"(SELECT entry.key, entry.value AS json FROM {document} AS whole, json_each(whole.json) AS entry)",
+            "json",
+        )
     return document, "json"
 
 
@@ -351,12 +367,17 @@ def _dates(plan: _Plan) -> Iterator[str]:
     sample = next(iter(column.samples))
     found = re.fullmatch(r"\d{1,2}([./-])\d{1,2}[./-]\d{4}", sample)
     mark = found[1] if found else "."
-    yield from ("", *_comment([
-        f"Dates: {quoted(column.name)} has {column.shown()}. Whether a day or a month comes first, only you can tell. Say it,",
-        f"and give the column in the query: {plan.sql_of[column.name]} AS published",
-        "[articles.dates]",
-        f'published = {{ format = "%d{mark}%m{mark}%Y" }}  # or "%m{mark}%d{mark}%Y", …',
-    ]))
+    yield from (
+        "",
+        *_comment(
+            [
+                f"Dates: {quoted(column.name)} has {column.shown()}. Whether a day or a month comes first, only you can tell. Say it,",
+                f"and give the column in the query: {plan.sql_of[column.name]} AS published",
+                "[articles.dates]",
+                f'published = {{ format = "%d{mark}%m{mark}%Y" }}  # or "%m{mark}%d{mark}%Y", …',
+            ]
+        ),
+    )
 
 
 def _labels(plan: _Plan) -> Iterator[str]:
@@ -369,26 +390,34 @@ def _labels(plan: _Plan) -> Iterator[str]:
         f"{_toml(label)} = {_toml(label.casefold() if label.casefold() in _STANCES else OPEN)}  # {_count(n, 'row')}"
         for label, n in sorted(column.counts.items())
     ]
-    yield from ("", *_comment([
-        f"Labels: {quoted(column.name)} has {_count(len(column.counts), 'label')}. To release them as stances, say towards what",
-        f"they are, who gave them, and what each is called here ({', '.join(_STANCES)}).",
-        "[[targets]]",
-        'id = "target"',
-        f'name = "{OPEN}"',
-        f'definition = "{OPEN}: what belongs to the target, and what does not"',
+    yield from (
         "",
-        "[[annotators]]",
-        'id = "source"',
-        'role = "source"',
-        f'kind = "{OPEN}: human, model or rule"',
-        f'description = "{OPEN}: who gave the labels, and how"',
-        "",
-        "[stances]",
-        f'sql = """\n{_multiline(query)}"""',
-        "",
-        "[stance.labels]",
-        *mapped,
-    ]))
+        *_comment(
+            [
+                f"Labels: {quoted(column.name)} has {_count(len(column.counts), 'label')}. To release them as stances, say towards what",
+                f"they are, who gave them, and what each is called here ({', '.join(_STANCES)}).",
+                "[[targets]]",
+                'id = "target"',
+                f'name = "{OPEN}"',
+                f'definition = "{OPEN}: what belongs to the target, and what does not"',
+                "",
+                "[[annotators]]",
+                'id = "source"',
+                'role = "source"',
+                f'kind = "{OPEN}: human, model or rule"',
+                f'description = "{OPEN}: who gave the labels, and how"',
+                "",
+                "[stances]",
+                f'sql = """\n{_multiline(query)}"""',
+                "",
+                "[stances.defaults]",
+                'holder = "author"',
+                "",
+                "[stance.labels]",
+                *mapped,
+            ]
+        ),
+    )
 
 
 def _texts_section(texts: Texts) -> Iterator[str]:
@@ -399,11 +428,13 @@ def _texts_section(texts: Texts) -> Iterator[str]:
     yield ""
     names = {encoding.name for encoding in texts.encodings.values()}
     first = next(iter(texts.encodings.items()))
-    yield from _comment([
-        f"{_count(len(texts.encodings), 'file')} not in UTF-8. What stands here is a proposal: look whether it reads well.",
-        f"source/{first[0]}: {first[1].why}",
-        *(f"as {name}: {quoted(_sample(texts, name))}" for name in sorted(names)),
-    ])
+    yield from _comment(
+        [
+            f"{_count(len(texts.encodings), 'file')} not in UTF-8. What stands here is a proposal: look whether it reads well.",
+            f"source/{first[0]}: {first[1].why}",
+            *(f"as {name}: {quoted(_sample(texts, name))}" for name in sorted(names)),
+        ]
+    )
     yield "[texts.encodings]"
     if len(texts.encodings) == texts.files and len(names) == 1:
         yield f'"source/*" = {_toml(names.pop())}'

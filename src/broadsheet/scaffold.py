@@ -164,17 +164,14 @@ def _datasheet() -> str:
 
 
 def _open(folder: Path, draft: Draft) -> Iterator[str]:
-    """Give the places that only a person can fill."""
+    """Give the places that only a person can fill, each with its file and line."""
     for number, line in enumerate(draft.text.split("\n"), start=1):
-        if OPEN not in line or (number == _FIRST_LINES and line.startswith("#")):
-            continue
-        key, _, _ = line.partition(" = ")
-        what = line.rpartition(f"{OPEN}")[2].strip(':" ') or key
-        name = key if re.fullmatch(r"[a-z_]+", key) else ""
-        yield f"{folder / RECIPE}:{number} {name + ': ' if name and name != what else ''}{what}"
+        place = f"{folder / RECIPE}:{number}"
+        if optional := re.match(r"# (Dates|Labels): ", line):
+            yield f"{place} {optional[1].lower()}, if they are to be released: the comment says how"
+        elif OPEN in line and not line.startswith("#"):
+            key = re.match(r"([a-z_]+) = ", line)
+            what = line.rpartition(OPEN)[2].split('"')[0].strip(": ")
+            yield " ".join(filter(None, [place, (key[1] + ":" * bool(what)) if key else "", what]))
     yield f"{folder / 'annotations' / ANSWERS}: {sum(len(s['questions']) for s in questions().values())} questions"
     yield f"{folder / 'annotations' / _CODEBOOK}: how labels are given"
-
-
-#: The line of the draft that says what the marks are, and has one itself.
-_FIRST_LINES = 2

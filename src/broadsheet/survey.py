@@ -157,14 +157,14 @@ def _promise(table: Table) -> tuple[bool, int]:
 def _joined(tables: Sequence[Table]) -> Sequence[Table]:
     """Give *tables* with those that are written as the first one, and have its columns, joined to it."""
     first = tables[0]
-    alike = sorted((table for table in tables if _likeness(table) == _likeness(first)), key=lambda table: table.path)
+    alike = sorted((table for table in tables if _likeness(table) == _likeness(first)), key=lambda table: table.paths)
     if len(alike) == 1:
         return tables
     columns = [joined(group) for group in zip(*(table.columns for table in alike), strict=True)]
     paths = [path for table in alike for path in table.paths]
     size, count = sum(table.size for table in alike), sum(table.rows for table in alike)
     whole = replace(first, paths=paths, size=size, rows=count, columns=columns)
-    return [whole, *(table for table in tables if table not in alike)]
+    return [whole, *(table for table in tables if not any(table is one for one in alike))]
 
 
 def _likeness(table: Table) -> Any:
@@ -350,7 +350,11 @@ def _named(root: Path, names: Sequence[str], encodings: Mapping[str, Encoding], 
 
 def _naming(root: Path, table: Table, names: Sequence[str]) -> Naming | None:
     """Tell how *table* names the files *names*: by the column that has most of them, if it has half of them."""
-    parts = {"path": set(names), "name": {Path(name).name for name in names}, "stem": {Path(name).stem for name in names}}
+    parts = {
+        "path": set(names),
+        "name": {Path(name).name for name in names},
+        "stem": {Path(name).stem for name in names},
+    }
     met: dict[tuple[int, str], set[str]] = {}
     for row in _values(root, table):
         for index, value in enumerate(row):
