@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import gzip
 import json
 import os
 import re
@@ -25,7 +27,11 @@ from tests.examples_support import EXAMPLES, run
 
 GULLS = "Gulls met at the harbour.\nThe ferry waited."
 BOOKS = "The library opened its doors; rain fell."
-CSV = b'id,title,text,date\n7,Gulls,"Gulls met at the harbour.\nThe ferry waited.",2021-03-04\n9,,The library opened.,2021-03\n'
+CSV = f"""\
+id,title,text,date
+7,Gulls,"{GULLS}",2021-03-04
+9,,The library opened.,2021-03
+""".encode()
 
 
 def _begin(folder: Path, files: Mapping[str, bytes], given: str = "") -> str:
@@ -89,7 +95,7 @@ def test_a_csv_file_builds_at_once(tmp_path: Path) -> None:
     assert (gulls["id"], gulls["title"], gulls["text"], gulls["published"]) == ("7", "Gulls", GULLS, "2021-03-04")
     assert (library["title"], library["published_precision"], library["language"]) == (None, "month", "und")
     assert gulls["provenance"]["source_file"] == "source/press.csv"
-    assert 'source/press.csv: CSV, 2 rows, 109 bytes; delimiter ,, quote ", a header, UTF-8' in said
+    assert 'source/press.csv: CSV, 2 rows, 115 bytes; delimiter ,, quote ", a header, UTF-8' in said
     assert said.endswith("corpus: begun. Next: broadsheet build corpus\n")
 
 
@@ -158,8 +164,7 @@ def test_a_file_without_a_header_has_a_marked_gap(tmp_path: Path) -> None:
     said = _begin(tmp_path, {"a.csv": b"'1','Rain fell on the harbour.'\n'2','It''s dry.'\n"})
     assert "header = false" in _sql(tmp_path)
     assert "its first line seems to be a row" in said
-    assert "There are\n" in _comments(tmp_path)
-    assert '"column0", "column1"' in _comments(tmp_path)
+    assert 'The columns are\n"column0", "column1".\n"column1" has the longest values.' in _comments(tmp_path)
     failed = run(tmp_path, "build", "corpus")
     assert failed.exit_code == 1
     assert re.search(
@@ -172,7 +177,8 @@ def test_a_file_without_a_header_has_a_marked_gap(tmp_path: Path) -> None:
 
 def test_latin_1_is_proposed_with_a_sample_and_the_byte(tmp_path: Path) -> None:
     said = _begin(tmp_path, {"a.csv": "id,text\n1,Un café à Genève\n".encode("latin-1")})
-    assert "byte 16 (0xe9) is not valid UTF-8: invalid continuation byte; latin-1 is proposed: " in said
+    assert "byte 16 (0xe9) is not valid UTF-8: invalid continuation byte\n" in said
+    assert "latin-1 is proposed; look whether it reads well: " in said
     assert "Un café à Genève" in _comments(tmp_path)
     assert "encoding = 'latin-1'" in _sql(tmp_path)
     assert _pairs(_built(tmp_path)) == [("1", "Un café à Genève")]
@@ -202,7 +208,6 @@ def test_quoted_newlines_and_long_rows(tmp_path: Path) -> None:
     ("header", "names"),
     [
         ('"a ""b""",text', ['a "b"', "text"]),
-        ("text,Text", ["text", "Text_1"]),
         ('"line\nbreak",text', ["line\nbreak", "text"]),
         ('back\\slash,"te""""""xt"', ["back\\slash", 'te"""xt']),
         ("'; DROP,text", ["'; DROP", "text"]),
@@ -219,7 +224,7 @@ def test_names_of_columns_are_escaped(header: str, names: Sequence[str], tmp_pat
         name = '"' + names[1].replace('"', '""') + '"'
         name = name.replace("\\", "\\\\").replace('"', '\\"')
         recipe.write_text(text.replace('"TO FILL IN: the column that has the text"', name), encoding="utf-8")
-    assert [row["text"] for row in _built(tmp_path)][0] in ("Rain", "x")
+    assert next(row["text"] for row in _built(tmp_path)) == "Rain"
 
 
 @pytest.mark.parametrize("name", ["it's.csv", "a[1].csv", "a*b?.csv", "wörter – 1.csv"])
@@ -330,8 +335,6 @@ def test_a_json_document_of_one_article(tmp_path: Path) -> None:
 
 
 def test_parquet_with_its_types(tmp_path: Path) -> None:
-    import datetime  # noqa: PLC0415
-
     day = datetime.date(2021, 3, 4)
     table = pa.table(
         {
@@ -427,8 +430,6 @@ def test_tables_alike_are_read_as_one(tmp_path: Path) -> None:
 
 
 def test_a_compressed_file_is_read(tmp_path: Path) -> None:
-    import gzip  # noqa: PLC0415
-
     _begin(tmp_path, {"a.jsonl.gz": gzip.compress(b'{"id":"1","text":"Rain"}\n')})
     assert _pairs(_built(tmp_path)) == [("1", "Rain")]
 
@@ -546,7 +547,7 @@ def test_what_fails_midway_leaves_nothing(
     monkeypatch.setattr(scaffold, "_codebook", fail)
     before = _contents(tmp_path)
     result = run(tmp_path, "init", folder, "--from", "a.csv")
-    assert result.exit_code == (130 if error is KeyboardInterrupt else 2), result.output
+    assert result.exit_code == (2 if isinstance(error, OSError) else 130), result.output
     assert _contents(tmp_path) == before
 
 

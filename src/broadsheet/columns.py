@@ -113,10 +113,9 @@ class Tally:
             fresh = len(text) <= _MAX_ID and hash(text) not in self._keys
             self._keys.add(hash(text))
             return fresh
-        return {"date": is_partial_date, "datetime": _is_datetime, "language": _LANGUAGE.fullmatch}[form](text) not in (
-            False,
-            None,
-        )
+        if form == "language":
+            return _LANGUAGE.fullmatch(text) is not None
+        return is_partial_date(text) if form == "date" else _is_datetime(text)
 
 
 def joined(columns: Sequence[Column]) -> Column:
@@ -148,9 +147,13 @@ def rank(name: str) -> int:
 
 def quoted(text: str, limit: int = _SHOWN_CHARS) -> str:
     """Give *text* in double quotes on one line: cut at *limit* characters, with what cannot be printed escaped."""
-    cut = json.dumps(text[:limit], ensure_ascii=False)
-    printable = "".join(char if char.isprintable() else _escape(char) for char in cut)
+    printable = unprintable(json.dumps(text[:limit], ensure_ascii=False))
     return printable[:-1] + '…"' if len(text) > limit else printable
+
+
+def unprintable(text: str) -> str:
+    """Give *text* with each character that cannot be printed escaped, as TOML reads it."""
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def _escape(char: str) -> str:

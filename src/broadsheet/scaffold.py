@@ -17,14 +17,19 @@ from pathlib import Path
 
 from broadsheet import recipe_draft
 from broadsheet.documents.datasheet import ANSWERS, questions
+from broadsheet.plan import OPEN
 from broadsheet.problems import cannot_run
 from broadsheet.recipe import RECIPE
-from broadsheet.recipe_draft import OPEN, Draft
+from broadsheet.recipe_draft import Draft
 from broadsheet.survey import Survey, look
 
 _CODEBOOK = "codebook.md"
 #: The longest name that the recipe takes, and the name where none can be made of the folder's.
 _MAX_NAME, _NO_NAME = 96, "my-dataset"
+_ABOUT_ANSWERS = """\
+# The answers of the datasheet. Each is `asserted` (you say so), `computed` (with figures from {{ }}, such as
+# {{ s.rows.articles }}), or `unknown`. The build takes them as they are, and the datasheet shows what is open.
+"""
 _URL = {
     "properties": {
         "url": {
@@ -48,7 +53,7 @@ class Scaffold:
 def scaffold(folder: Path, given: Path | None = None) -> Scaffold:
     """Make the dataset's *folder* of the file or folder *given*, or with nothing in it yet.
 
-    Raise `CannotRun` if *folder* has anything already, and `InvalidData` with what cannot be read; nothing is left then.
+    Raise `CannotRun` if *folder* has anything already, and `InvalidData` with what cannot be read: nothing is left.
     """
     _check(folder)
     name = _name(folder)
@@ -153,10 +158,7 @@ the release as it is.
 
 
 def _datasheet() -> str:
-    parts = [
-        "# The answers of the datasheet. Each is `asserted` (you say so), `computed` (with figures from {{ }}, such as\n"
-        "# {{ s.rows.articles }}), or `unknown`. The build takes them as they are, and the datasheet shows what is open.\n"
-    ]
+    parts = [_ABOUT_ANSWERS]
     for section in questions().values():
         for key, question in section["questions"]:
             parts.append(f'\n# {question}\n[{section["id"]}.{key}]\nstatus = "unknown"\nanswer = "Not answered yet."\n')

@@ -102,7 +102,7 @@ class Survey:
 
 
 def look(given: Path) -> Survey:
-    """Give what is at *given*, a file or a folder; raise `InvalidData` or `CannotRun` with what keeps it from being read."""
+    """Give what is at *given*, a file or a folder; raise `BroadsheetError` with what keeps it from being read."""
     if given.is_dir():
         return _folder(given)
     if not given.is_file():
@@ -157,7 +157,9 @@ def _promise(table: Table) -> tuple[bool, int]:
 def _joined(tables: Sequence[Table]) -> Sequence[Table]:
     """Give *tables* with those that are written as the first one, and have its columns, joined to it."""
     first = tables[0]
-    alike = sorted((table for table in tables if _likeness(table) == _likeness(first)), key=lambda table: table.paths)
+    alike = sorted(
+        (table for table in tables if _likeness(table) == _likeness(first)), key=lambda table: list(table.paths)
+    )
     if len(alike) == 1:
         return tables
     columns = [joined(group) for group in zip(*(table.columns for table in alike), strict=True)]
@@ -342,9 +344,11 @@ def _named(root: Path, names: Sequence[str], encodings: Mapping[str, Encoding], 
     pairs = {(Path(name).parent.name, Path(name).stem) for name in names}
     part = "stem" if len(stems) == len(names) else "folder" if len(pairs) == len(names) else "path"
     everywhere = "**/" if set(folders) - {"."} else ""
-    patterns = sorted({f"{everywhere}*{Path(name).suffix}" for name in names}) if len(names) > 1 else list(names)
+    patterns = sorted({f"{everywhere}*{Path(name).suffix}" for name in names})
     if not all(Path(name).suffix for name in names):
         patterns = [f"{everywhere}*"]
+    if len(names) == 1:
+        patterns = [dialect.escaped(names[0])]
     return Texts(patterns, len(names), size, dict(sorted(folders.items())), part, encodings, empty)
 
 
