@@ -23,7 +23,7 @@ import pytest
 from broadsheet import scaffold
 from broadsheet.contract import Row
 from tests.conftest import REPOSITORY
-from tests.examples_support import EXAMPLES, run
+from tests.examples_support import run
 
 GULLS = "Gulls met at the harbour.\nThe ferry waited."
 BOOKS = "The library opened its doors; rain fell."
@@ -364,6 +364,15 @@ def test_a_folder_of_texts_with_stems_that_recur(tmp_path: Path) -> None:
     assert not (tmp_path / "corpus" / "source" / ".hidden").exists()
 
 
+def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / "t" / "broken").symlink_to("nowhere")
+    said = _begin(tmp_path, {"t/one.txt": b"Rain", "t/.git/config": b"x"}, "t")
+    assert "left out, for they are hidden or no files: .git/config, broken, elsewhere" in said
+    assert _pairs(_built(tmp_path)) == [("one", "Rain")]
+
+
 def test_a_folder_of_texts_with_folders_that_recur_too(tmp_path: Path) -> None:
     _begin(tmp_path, {"t/a/x/one.txt": b"Rain", "t/b/x/one.txt": b"Sun"}, "t")
     assert _pairs(_built(tmp_path)) == [("a/x/one.txt", "Rain"), ("b/x/one.txt", "Sun")]
@@ -378,6 +387,12 @@ def test_files_of_text_need_no_ending(suffix: str, tmp_path: Path) -> None:
 def test_one_text_is_an_article(tmp_path: Path) -> None:
     _begin(tmp_path, {"a[b].txt": b"Rain"})
     assert _pairs(_built(tmp_path)) == [("a[b]", "Rain")]
+
+
+def test_a_table_may_be_called_text(tmp_path: Path) -> None:
+    _begin(tmp_path, {"a.txt": b"ID\tTarget\tTweet\tStance\n1\tFerry\tRain, again\tAGAINST\n"})
+    assert '"AGAINST" = "against"  # 1 row' in _comments(tmp_path)
+    assert _pairs(_built(tmp_path)) == [("1", "Rain, again")]
 
 
 @pytest.mark.parametrize("named", ["one.txt", "one", "x/one.txt"], ids=["name", "stem", "path"])
@@ -589,7 +604,6 @@ def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
     programs = tmp_path / "venv" / "bin"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     subprocess.run([programs / "pip", "install", "--quiet", str(wheel)], cwd=tmp_path, env=environment, check=True)
-    shutil.copy(EXAMPLES / "valid" / "minimal" / "source" / "page.txt", tmp_path)
     (tmp_path / "press.csv").write_bytes(CSV)
     for arguments in (["init", "corpus", "--from", "press.csv"], ["build", "corpus"], ["check", "corpus"]):
         subprocess.run([programs / "broadsheet", *arguments], cwd=tmp_path, env=environment, check=True)

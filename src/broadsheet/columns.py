@@ -21,9 +21,10 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 #: What columns of such names mostly hold, in the order in which they are taken.
 FIELDS: Mapping[str, str] = {
-    "id": "id _id nr no doc_id docid document_id article_id articleid uid uuid guid key",
+    "id": "id _id nr no doc_id docid document_id article_id articleid body_id uid uuid guid key",
     "title": "title headline heading titel",
-    "text": "text body content article_text articlebody article_body full_text fulltext maintext main_text",
+    "text": "text body content article_text articlebody article_body full_text fulltext maintext main_text document "
+    "tweet",
     "published": "published date published_at publishedat publication_date date_published datepublished pub_date "
     "pubdate publish_date",
     "author": "author authors byline creator",

@@ -18,7 +18,7 @@ GAP = f'"{OPEN}: the column that has the text"'
 _INDENT = "  "
 _READERS = {"csv": "read_csv", "parquet": "read_parquet", "lines": "read_ndjson_objects"}
 #: How large a JSON document may be that DuckDB reads unasked.
-_MAX_OBJECT = 16 << 20
+MAX_OBJECT = 16 << 20
 #: How large a source file may be that every article names: its digest is taken again by each build.
 _MAX_HASHED = 1 << 28
 _ID_PARTS = {"stem": "{}stem", "folder": "{0}folder || '/' || {0}stem", "path": "substr({}path, 8)"}
@@ -65,7 +65,7 @@ def plan(survey: Survey) -> Plan:
 
 def _of_table(table: Table) -> Plan:
     rows, base = _rows_of(table)
-    made = Plan(rows, table.columns, table.rows, "key" if table.form == "map" else "")
+    made = Plan(rows, table.columns, table.rows)
     _take(made, table.columns, table.form, base)
     if len(table.paths) == 1 and table.size <= _MAX_HASHED:
         made.select["source_file"] = dialect.literal(f"source/{table.paths[0]}")
@@ -113,14 +113,14 @@ def _rows_of(table: Table) -> tuple[str, str]:
         return f"{_READERS[table.form]}({place}{options})", "json" if table.form == "lines" else ""
     if table.form == "array":
         return f"read_json_objects({place}, format = 'array')", "json"
-    size = f", maximum_object_size = {table.size}" if table.size > _MAX_OBJECT else ""
+    size = f", maximum_object_size = {table.size}" if table.size > MAX_OBJECT else ""
     document = f"read_json_objects({place}, format = 'unstructured'{size})"
     if table.form == "key":
-        listed = f"unnest(CAST(json->{_json_path([table.key])} AS JSON[]))"
-        return f"(SELECT {listed} AS json FROM {document})", "json"  # noqa: S608 - it runs behind the fence
+        listed = f"unnest(json->{_json_path([table.key], '[*]')}) AS json"
+        return f"(SELECT {listed} FROM {document})", "json"  # noqa: S608 - it runs behind the fence
     if table.form == "map":
-        entries = f"{document} AS whole, json_each(whole.json) AS entry"
-        return f"(SELECT entry.key, entry.value AS json FROM {entries})", "json"  # noqa: S608 - the same
+        listed = "unnest(json_keys(json)) AS key, unnest(json->'$.*') AS json"
+        return f"(SELECT {listed} FROM {document})", "json"  # noqa: S608 - the same
     return document, "json"
 
 
@@ -175,6 +175,6 @@ def _dotted(base: str, names: Sequence[str]) -> str:
     return ".".join([*([base] if base else []), *quoted_names])
 
 
-def _json_path(steps: Sequence[str]) -> str:
+def _json_path(steps: Sequence[str], end: str = "") -> str:
     keys = "".join('."' + step.replace("\\", "\\\\").replace('"', '\\"') + '"' for step in steps)
-    return dialect.literal(f"${keys}")
+    return dialect.literal(f"${keys}{end}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from broadsheet import dialect
 from broadsheet.columns import Column, quoted, rank, unprintable
-from broadsheet.plan import GAP, OPEN, Plan, plan
+from broadsheet.plan import GAP, MAX_OBJECT, OPEN, Plan, plan
 from broadsheet.survey import Survey, Table, Texts
 
 _INDENT = "  "
@@ -168,6 +168,8 @@ def _table_found(table: Table) -> Iterator[str]:
     key = f", under the key {quoted(table.key)}" if table.key else ""
     how = f"; {table.dialect}" if table.dialect else ""
     yield f"{paths}: {_FORMS[table.form]}{key}, {_count(table.rows, 'row')}, {_bytes(table.size)}{how}"
+    if table.form in ("key", "map", "one") and table.size > MAX_OBJECT:
+        yield f"{_INDENT}so large a document may need more memory than a query has: then write its rows as JSON Lines"
     if table.dialect is None:
         return
     encoding = table.dialect.encoding

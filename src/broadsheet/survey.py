@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from broadsheet import dialect, jsonl, reading, rows
-from broadsheet.columns import Column, Tally, joined
+from broadsheet.columns import Column, Tally, field_of, joined
 from broadsheet.dialect import Dialect, Encoding
 from broadsheet.problems import InvalidData, Problem, cannot_run
 
@@ -109,6 +109,7 @@ def look(given: Path) -> Survey:
         hint = "Name a file or a folder on this machine."
         raise cannot_run("BS603", given, "it is neither a file nor a folder", hint=hint)
     form = _form(given)
+    form = "csv" if form == "text" and _is_table(given) else form
     size = given.stat().st_size
     if form == "text":
         return Survey(given.parent, [given.name], size, texts=_texts(given.parent, [given.name]))
@@ -116,7 +117,7 @@ def look(given: Path) -> Survey:
 
 
 def _folder(root: Path) -> Survey:
-    there = sorted(path for path in root.rglob("*") if not path.is_dir())
+    there = sorted(path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
     names = [path.relative_to(root).as_posix() for path in there]
     hidden = [name for name in names if any(part.startswith(".") for part in Path(name).parts)]
     left = [*hidden, *(name for name in names if name not in hidden and not (root / name).is_file())]
@@ -189,6 +190,15 @@ def _form(path: Path) -> str:
         raise InvalidData([Problem("BS123", shown, "the file is a PDF, not a text", hint=hint)])
     ending = reading.suffix(shown)
     return _TABLES.get(ending) or ("parquet" if head.startswith(b"PAR1") else "text")
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether a file whose name does not say so is a table: its first line has names that are known."""
+    try:
+        found = dialect.sniff(path)
+    except InvalidData:
+        return False
+    return found.header and len(found.head) > 1 and any(field_of(name) for name in found.head)
 
 
 def _table(root: Path, name: str, form: str) -> Table:
