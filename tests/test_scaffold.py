@@ -192,7 +192,8 @@ def test_what_queries_cannot_read_is_refused_with_the_way_out(tmp_path: Path) ->
 
 
 def test_texts_may_be_in_what_queries_do_not_read(tmp_path: Path) -> None:
-    _begin(tmp_path, {"t/a.txt": "“Café”".encode("cp1252"), "t/b.txt": "Rain – “dry”".encode()}, "t")
+    said = _begin(tmp_path, {"t/a.txt": "“Café”".encode("cp1252"), "t/b.txt": "Rain – “dry”".encode()}, "t")
+    assert "not in UTF-8, look whether they read well as cp1252: a.txt\n" in said
     assert _recipe(tmp_path)["texts"]["encodings"] == {"source/a.txt": "cp1252"}
     assert 'as cp1252: "“Café”"' in _comments(tmp_path)
     assert _pairs(_built(tmp_path)) == [("a", "“Café”"), ("b", "Rain – “dry”")]

@@ -191,6 +191,9 @@ def _texts_found(texts: Texts) -> Iterator[str]:
             yield f"{_INDENT * 2}{quoted(name)}: {_count(number, 'file')}"
         if len(texts.folders) > _MANY:
             yield f"{_INDENT * 2}and {len(texts.folders) - _MANY} more"
+    if texts.encodings:
+        names = ", ".join(sorted({encoding.name for encoding in texts.encodings.values()}))
+        yield f"{_INDENT}not in UTF-8, look whether they read well as {names}: {_listed(list(texts.encodings))}"
     if texts.empty:
         yield f"{_INDENT}empty, and the build will refuse them: {_listed(texts.empty)}"
 
