@@ -54,7 +54,7 @@ def verify(folder: Path, workers: int | None = None, tell: Callable[[str], None]
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, release.CODEBOOK, "LICENSE"]
+    names = [release.CARD, release.DATASHEET, "LICENSE"]
     return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 
