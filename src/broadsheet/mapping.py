@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from broadsheet import contract
+from broadsheet import contract, fence, jsonl
 from broadsheet.contract import Row, Schema
 from broadsheet.jsonl import Rejected
 from broadsheet.problems import Problem
@@ -51,6 +51,7 @@ class Mapper:
         }
         self.rows = 0
         self.problems: list[Problem] = []
+        self._json: Sequence[str] = ()
         self._schema, self._path = schema, f"{table} (sql)"
         self._defaults, self._dates = section.get("defaults", {}), section.get("dates", {})
         self._complete = completes.get(table, _nothing)
@@ -68,6 +69,7 @@ class Mapper:
                 self.problems += self._unknown(query, batch.schema.names)
                 if self.problems:
                     return
+            self._json = [field.name for field in batch.schema if fence.JSON in (field.metadata or {})]
             for given in batch.to_pylist():
                 self.rows += 1
                 row = {**self._defaults}
@@ -77,7 +79,8 @@ class Mapper:
     def _mapped(self, row: Row, given: Row) -> Iterator[Problem]:
         """Map *given* into *row*; give what is wrong."""
         try:
-            row |= as_json(given)
+            texts = {name: given[name].encode() for name in self._json if given[name] is not None}
+            row |= as_json(given | {name: jsonl.loads(text) for name, text in texts.items()})
         except Rejected as error:
             yield Problem(error.code, self._path, str(error))
         for name, named in self._maps.items():

@@ -6,6 +6,7 @@ import codecs
 import fnmatch
 import glob
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def _files(folder: Path, patterns: Sequence[str], problems: list[Problem]) -> It
         if not names:
             problems.append(Problem("BS101", pattern, "no file is there that the recipe names so"))
         for name in names:
-            if not (folder / name).resolve().is_relative_to(here):
+            if any("\udc80" <= letter <= "\udcff" for letter in name):
+                problems.append(Problem("BS102", os.fsencode(name).decode(errors="replace"), "its name is not UTF-8"))
+            elif not (folder / name).resolve().is_relative_to(here):
                 problems.append(Problem("BS121", name, "it lies outside the dataset's folder"))
             elif name not in seen:
                 seen.add(name)
@@ -80,9 +83,15 @@ def _text(data: bytes, name: str, encodings: Mapping[str, str]) -> str | Problem
         hint = "Convert the file, or say what it is in: [texts.encodings]."
         return Problem(**{**vars(problems[0]), "hint": hint}) if problems else text
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding).removeprefix("\ufeff")
+        text.encode()
+    except UnicodeEncodeError as error:
+        return Problem("BS102", name, f"in {encoding}, character {error.start} is half of a pair")
     except LookupError:
         return Problem("BS105", name, f"there is no encoding {encoding!r}", hint="Say latin-1, cp1252, utf-16, …")
     except UnicodeDecodeError as error:
         message = f"byte {error.start} is not valid {encoding}: {error.reason}"
         return Problem("BS102", name, message)
+    except ValueError as error:
+        return Problem("BS105", name, f"{encoding!r} reads no text: {error}")
+    return text
