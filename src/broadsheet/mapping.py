@@ -137,7 +137,7 @@ def _labels(recipe: Recipe, column: str) -> Callable[[str], str | None] | None:
     if section is None:
         return None
     preset = PRESETS.get(section.get("preset", ""), {})
-    own = section["labels"]
+    own = section.get("labels", {})
     return lambda label: own.get(label, preset.get(label.casefold()))
 
 
