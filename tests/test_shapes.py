@@ -572,7 +572,7 @@ def test_fields_of_ones_own_reach_every_part_of_a_release(tmp_path: Path) -> Non
     assert {name: str(table.schema.field(name).type) for name in FIELDS} == {
         "desk": "string",
         "page": "int64",
-        "topics": "list<element: string>",
+        "topics": "list<element: string not null>",
         "edition": "struct<name: string, number: int64>",
         "seen": "date32[day]",
     }
