@@ -151,8 +151,7 @@ def test_a_table_comes_from_a_reader_only(call: str, folder: Path) -> None:
     "sql",
     [
         "FROM 'source/articles.csv'",
-        'SELECT a.* FROM "source/articles.csv" a, '
-        '(WITH "source/articles.csv" AS (SELECT 1) FROM "source/articles.csv")',
+        'FROM "source/articles.csv" a, (WITH "source/articles.csv" AS (SELECT 1) FROM "source/articles.csv")',
         'SELECT * FROM "link.csv", (WITH "link.csv" AS (SELECT 1 AS n) FROM "link.csv")',
         "FROM task",
         "FROM sys",

@@ -385,8 +385,8 @@ def test_texts_joined_to_labels_of_several_targets_and_annotators(tmp_path: Path
     people = TARGET + TARGET.replace('"harbour"', '"library"') + ANNOTATOR + ANNOTATOR.replace('"desk"', '"second"')
     labels = [("a1", "harbour", "desk", "For"), ("a1", "harbour", "second", "Anti"), ("a2", "library", "second", "For")]
     stances = """[stances]
-sql = """SELECT a AS article_id, t AS target_id, w AS annotator_id, l AS stance, 'author' AS holder, false AS is_gold
-FROM read_csv('l.csv')"""
+sql = '''SELECT a AS article_id, t AS target_id, w AS annotator_id, l AS stance, 'author' AS holder, false AS is_gold
+FROM read_csv('l.csv')'''
 
 [stance.labels]
 For = "favor"
