@@ -69,7 +69,7 @@ def test_an_interrupt_at_any_step_leaves_the_old_release_and_nothing_else(
     assert run(minimal, "build", ".").exit_code == 0
     before = _contents(minimal)
 
-    def interrupting(said: str) -> None:
+    def interrupting(said: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001 - it is a `Tell`
         if said == step:
             raise KeyboardInterrupt
 

@@ -92,6 +92,7 @@ def _written(quote: str, escape: str, *, header: bool) -> str:
     return "".join(",".join(map(field, row)) + "\n" for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [False, True])
 @pytest.mark.parametrize(("quote", "escape"), [("'", "'"), ("'", "\\"), ('"', '"'), ('"', "\\")])
 def test_no_wrong_dialect_loses_or_garbles_a_row(quote: str, escape: str, *, header: bool, tmp_path: Path) -> None:
@@ -369,7 +370,7 @@ def test_texts_with_a_table_of_metadata(kind: str, tmp_path: Path) -> None:
     for number, (more, rows, codes) in enumerate(
         [
             ({"source/c.txt": "It fell."}, METADATA, {"BS204"}),
-            ({}, [*METADATA, {"file": "c", "id": "three", "title": "Fog"}], {"BS201", "BS204"}),
+            ({}, [*METADATA, {"file": "c", "id": "three", "title": "Fog"}], {"BS201"}),
             ({"source/other/b.txt": "It blew again."}, METADATA, {"BS207"}),
         ]
     ):
@@ -584,7 +585,7 @@ def test_fields_of_ones_own_reach_every_part_of_a_release(tmp_path: Path) -> Non
         "import json, sys; from datasets import load_dataset\n"
         "rows = load_dataset(sys.argv[1], 'articles', split='train')\n"
         "print(json.dumps([rows.features['desk'].names, [rows.features['desk'].int2str(n) for n in rows['desk']], "
-        "rows['topics'], rows['edition'], str(rows.features['seen'].dtype)], default=str))"
+        "list(rows['topics']), list(rows['edition']), str(rows.features['seen'].dtype)], default=str))"
     )
     environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
     said = subprocess.run(
