@@ -77,14 +77,20 @@ def check_folder(
 
 
 def check_dataset(
-    folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None
+    folder: Path,
+    workers: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    against: str | None = None,
 ) -> list[Problem]:
-    """Build the dataset aside, and give what is wrong with its inputs, or where the release kept differs from it."""
+    """Build the dataset aside, and give what is wrong with its inputs, or where the release kept differs from it.
+
+    The release before it is looked for, or it is the one called *against*: see `build`.
+    """
     dataset = recipe.read(folder)
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
         fresh = Path(scratch) / "release"
         try:
-            build(folder, fresh, tell, workers)
+            build(folder, fresh, tell, workers, against=against)
         except InvalidData as error:
             return list(error.problems)
         problems = release.compare(fresh, dataset.release) if dataset.release.is_dir() else [_no_release()]

@@ -371,6 +371,40 @@ CODES: dict[str, Code] = {
         "A process that did part of the work died, or the cluster that was named does not answer.",
         "Mostly the disk or the memory was full: make room, or take fewer --workers. Nothing was changed.",
     ),
+    # 7: versions
+    "BS701": Code(
+        "version-taken",
+        "The version was released already, with other data or other files. A released version never changes.",
+        "Set the version the hint names in `dataset.toml`, and build.",
+    ),
+    "BS702": Code(
+        "version-too-small",
+        "The version does not come after the one released last, or by a smaller step than what changed calls for "
+        "(the rules are in `docs/versions.md`).",
+        "Set the version the hint names, or a later one, in `dataset.toml`, and build.",
+    ),
+    "BS703": Code(
+        "ledger-edited",
+        "A line of the ledger of released versions, `versions.jsonl`, was edited, taken out or put between others, or "
+        "the file is not what was committed and lines more.",
+        "Restore the file from its history; `broadsheet release` alone writes it.",
+    ),
+    "BS704": Code(
+        "pre-release",
+        "A version with a hyphen, such as that of a build that left rows out, is a pre-release, and is not released.",
+        "Set a version without a hyphen in `dataset.toml`, correct the rows that were left out, and build.",
+    ),
+    "BS705": Code(
+        "predecessor-not-at-hand",
+        "The release before this one is neither in the dataset's folder nor in a commit of it, or the one that was "
+        "named is another; so it can't be told which version is honest. For a build, a warning.",
+        "Name it with `--against`, or fetch the history (`git fetch --unshallow`).",
+    ),
+    "BS706": Code(
+        "changelog-has-the-version",
+        "The dataset's `CHANGELOG.md` has a section on a version that is not released yet.",
+        "Put what you wrote under `## [Unreleased]`: a release moves it to the section that it writes.",
+    ),
 }
 
 
