@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from broadsheet.diff import Diff, LabelChange, Side, TableDiff
-from broadsheet.problems import InvalidData, Problem
+from broadsheet.problems import InvalidData, Problem, visible
 from broadsheet.versions import Bump, Entry, Version
 
 CHANGELOG = "CHANGELOG.md"
@@ -27,10 +27,7 @@ def required(found: Diff) -> str:
     """Give the required bump, the version it leads to, and the reasons for it."""
     if found.bump is Bump.NONE:
         return "none: nothing differs"
-    reasons = "; ".join(
-        f"{finding.rule} ({finding.detail})" for finding in found.findings if finding.bump is found.bump
-    )
-    return f"{found.bump.name}{_leading(found)}: {reasons}"
+    return f"{found.bump.name}{_leading(found)}: {found.reasons}"
 
 
 def entry(found: Diff | None, released: Entry, rows: Mapping[str, int], name: str) -> str:
@@ -43,8 +40,8 @@ def entry(found: Diff | None, released: Entry, rows: Mapping[str, int], name: st
         told = ", ".join(f"{count:,} {table}" for table, count in rows.items())
         lines += [f"The first release of {name}: {told}.", "", f"{_DIGEST}`{released.digest}`.", ""]
         return "\n".join(lines)
-    why = required(found) if found.bump is not Bump.NONE else "nothing differs but the version"
-    lines += [f"{why[0].upper()}{why[1:]}.", "", f"{_DIGEST}`{released.digest}`; before: `{found.old.digest}`.", ""]
+    why = "Nothing differs but the version" if found.bump is Bump.NONE else f"{found.bump.name}: {found.reasons}"
+    lines += [f"{why}.", "", f"{_DIGEST}`{released.digest}`; before: `{found.old.digest}`.", ""]
     for heading, items in _by_kind(found).items():
         if items:
             lines += [f"### {heading}", "", *(f"- {item}" for item in items), ""]
@@ -105,10 +102,11 @@ def _by_kind(found: Diff) -> dict[str, list[str]]:
     kinds["Changed"] += [
         f"{_label(change)}: {change.old} → {change.new}, {_rows(change.rows)}" for change in found.labels
     ]
-    for document in found.documents:
-        kinds[document.what.capitalize()].append(document.name)
-    kinds["Changed"] += [f"{name}: the same rows, written otherwise" for name in found.files]
-    return kinds
+    for kind, items in kinds.items():
+        documents = [document.name for document in found.documents if document.what == kind.lower()]
+        items.extend([f"Documents: {', '.join(documents)}"] if documents else [])
+    kinds["Changed"] += [f"The same rows, written otherwise: {', '.join(found.files)}"] if found.files else []
+    return {kind: [visible(item) for item in items] for kind, items in kinds.items()}
 
 
 # --- the formats ---
@@ -117,7 +115,7 @@ def _by_kind(found: Diff) -> dict[str, list[str]]:
 def _text(found: Diff) -> str:
     lines = [f"{_side(found.old)} → {_side(found.new)}", f"required bump: {required(found)}"]
     for heading, items in _parts(found, "").items():
-        lines += ["", f"{heading}:", *(f"  {item}" for item in items)] if items else []
+        lines += ["", f"{heading}:", *(f"  {visible(item)}" for item in items)] if items else []
     return "\n".join([*lines, ""])
 
 
@@ -125,7 +123,7 @@ def _markdown(found: Diff) -> str:
     lines = [f"# {_side(found.old)} → {_side(found.new)}", "", f"**Required bump:** {_escaped(required(found))}", ""]
     for heading, items in _parts(found, "`").items():
         if items:
-            lines += [f"## {heading}", "", *(f"- {item}" for item in items), ""]
+            lines += [f"## {heading}", "", *(f"- {visible(item)}" for item in items), ""]
     if found.labels:
         lines += [
             "## labels",
@@ -246,7 +244,8 @@ def _keys(keys: Sequence[Sequence[Any]], mark: str) -> str:
 
 
 def _key(key: Sequence[Any], mark: str) -> str:
-    return mark + " / ".join(map(str, key)) + mark
+    text = " / ".join(map(str, key))
+    return f"{mark}{mark} {text} {mark}{mark}" if mark and mark in text else f"{mark}{text}{mark}"
 
 
 def _marked(text: str, mark: str) -> str:
@@ -254,7 +253,7 @@ def _marked(text: str, mark: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return visible(text).replace("|", "\\|")
 
 
 def _rows(count: int) -> str:

@@ -154,6 +154,11 @@ class Diff:
         """The smallest bump that is honest."""
         return max((finding.bump for finding in self.findings), default=Bump.NONE)
 
+    @property
+    def reasons(self) -> str:
+        """What calls for the required bump, in words."""
+        return "; ".join(f"{one.rule} ({one.detail})" for one in self.findings if one.bump is self.bump)
+
 
 def diff(old: str, new: str, shown: int = SHOWN) -> Diff:
     """Give what changed from the release called *old* to *new*, named as `fetch.fetch` takes them.

@@ -9,6 +9,7 @@ A check returns ``list[Problem]``; only a boundary raises; only the command line
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -461,3 +462,15 @@ def raise_if(problems: Sequence[Problem]) -> None:
 def cannot_run(code: str, path: Path | str, message: str, hint: str = "") -> CannotRun:
     """Give the error for one problem that keeps the work from being done."""
     return CannotRun([Problem(code, str(path), message, hint=hint)])
+
+
+def visible(text: str) -> str:
+    """Give *text* on one line, without effect on a terminal: what would move or reorder it is written as an escape.
+
+    That is control characters, line separators, lone surrogates, and the bidirectional controls that reorder a line
+    (UAX #9, section 2). Joiners stay, as Persian and emoji need them.
+    """
+    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+_UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")

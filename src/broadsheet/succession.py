@@ -88,7 +88,7 @@ def judge(dataset: Recipe, past: Past, build: Side, sha256: str) -> list[Problem
     if taken.found is not None:
         if version.follows(last, taken.found.bump):
             return []
-        reason = _reason(taken.found)
+        reason = taken.found.reasons
         message = f"from {last} to {dataset.version} is too small a step for what changed: {reason}"
         return [_problem(dataset, "BS702", message, taken)]
     return _judge_blindly(dataset, version, taken, build)
@@ -121,10 +121,6 @@ def _at_hand(dataset: Recipe, last: Entry, scratch: Path, against: str | None) -
         message = f"{against} is not the release {last.version}, by the ledger's digest of its SHA256SUMS"
         raise InvalidData([not_at_hand(dataset, message)])
     return found
-
-
-def _reason(found: Diff) -> str:
-    return "; ".join(f"{one.rule} ({one.detail})" for one in found.findings if one.bump is found.bump)
 
 
 def _problem(dataset: Recipe, code: str, message: str, taken: Step) -> Problem:
