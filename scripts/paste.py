@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import cog
 
 from broadsheet.problems import CODES
+from broadsheet.versions import RULES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "tests" / "examples" / "invalid"
@@ -20,6 +22,32 @@ EXAMPLES = ROOT / "tests" / "examples" / "invalid"
 def shell(command: str) -> None:
     """Paste *command* and what it prints."""
     _fence("console", f"$ {command}\n{_run(['sh', '-c', command])}")
+
+
+def session(name: str, text: str, command: str) -> None:
+    """Paste the file *name* with its *text*, and *command* with what it prints in a folder that has that file."""
+    text = textwrap.dedent(text).lstrip()
+    _fence("text", text)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_text(text, encoding="utf-8")
+        _fence("console", f"$ {command}\n{_run(['sh', '-c', command], folder)}")
+
+
+def walk(*commands: str) -> None:
+    """Paste *commands* and what they print, one after another in one folder; `tram` in it is the minimal dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(EXAMPLES.parent / "valid" / "minimal", Path(folder) / "tram")
+        for command in commands:
+            told = _run(["sh", "-c", f"exec 2>&1; {command} || echo exit code $?"], folder)
+            _fence("console", f"$ {command}\n{told}")
+
+
+def rules() -> None:
+    """Paste the table of what calls for which version."""
+    cog.outl("\n| what changed | version | that is |\n| --- | --- | --- |")
+    for name, (bump, what) in RULES.items():
+        cog.outl(f"| {name} | {bump.name} | {what} |")
+    cog.outl("")
 
 
 def python(code: str) -> None:
@@ -39,7 +67,7 @@ def problems() -> None:
             _fence("text", told)
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], folder: Path | str = ROOT) -> str:
     with tempfile.TemporaryDirectory() as cache:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         quiet = {
@@ -51,7 +79,7 @@ def _run(command: list[str]) -> str:
             "TERM": "dumb",
         }
         finished = subprocess.run(
-            command, cwd=ROOT, env=os.environ | quiet, capture_output=True, text=True, check=False
+            command, cwd=folder, env=os.environ | quiet, capture_output=True, text=True, check=False
         )
     if finished.returncode:
         raise RuntimeError(finished.stderr)

@@ -21,7 +21,9 @@ def test_version(tmp_path: Path) -> None:
     assert run(tmp_path, "--version").output == f"broadsheet {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["check", "--help"], ["segment", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in ("init", "build", "check", "diff", "release", "segment"))]
+)
 def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
     probe = (
         "import sys\nfrom broadsheet.cli import app\n"

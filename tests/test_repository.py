@@ -21,7 +21,7 @@ TRACKED = subprocess.run(
 ).stdout.splitlines()
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/problems.md", "docs/segment.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/problems.md", "docs/segment.md", "docs/versions.md"])
 def test_pasted_output_is_real(document: str) -> None:
     command = [sys.executable, "-m", "cogapp", "--check", "--diff", document]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

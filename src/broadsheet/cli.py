@@ -5,8 +5,9 @@ Exit code 0: fine. 1: problems were found. 2: the work could not be done.
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ import typer
 
 from broadsheet import __version__
 from broadsheet.problems import BroadsheetError, CannotRun, Problem
+from broadsheet.progress import Tell, silent
 from broadsheet.report import Findings, render
 
 _Format = Literal["text", "json", "github", "junit", "sarif"]
@@ -49,6 +51,32 @@ def _options(
     ] = False,
 ) -> None:
     """Turn segmented articles into a dataset that people can trust."""
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The dataset's new folder; its name is the dataset's.")
+    ],
+    given: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE|FOLDER", help="What the dataset is made from; it is copied, never moved."),
+    ] = None,
+) -> None:
+    """Begin a dataset: look at what is there, and draft its recipe.
+
+    The folder gets a commented dataset.toml with the query that makes articles of what was given, and the outline of a
+    codebook and a datasheet. CSV, JSON, JSON Lines, Parquet, and folders of texts or JSON documents are looked at.
+    Nothing is guessed in silence: the draft says what it rests on, and what is left to fill in.
+    """
+    with _boundary():
+        from broadsheet.scaffold import scaffold  # noqa: PLC0415 - it imports Arrow, which --help can do without
+
+        made = scaffold(folder, given)
+    for title, lines in (("Found", made.found), ("To fill in", made.open)):
+        if lines:
+            typer.echo("\n".join([f"{title}:", *(f"  {line}" for line in lines), ""]))
+    typer.echo(f"{folder}: begun. Next: broadsheet build {shlex.quote(str(folder))}")
 
 
 @app.command()
@@ -303,17 +331,22 @@ def _print(problems: Sequence[Problem]) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Give what tells of each step, on a terminal only; the line is cleared at the end."""
-    terminal = sys.stderr.isatty()
-    clear = "\r\x1b[K"
+def _progress() -> Iterator[Tell]:
+    """Give what shows each step and how far it is, on a terminal only; nothing of it is left at the end."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich import progress as bars  # noqa: PLC0415 - who sees no terminal can do without
+    from rich.console import Console  # noqa: PLC0415 - as above
 
-    def tell(step: str) -> None:
-        if terminal:
-            typer.echo(f"{clear}{step} …", err=True, nl=False)
+    columns = (
+        *(bars.SpinnerColumn(), bars.TextColumn("{task.description}"), bars.BarColumn(bar_width=24)),
+        *(bars.TaskProgressColumn(), bars.DownloadColumn(), bars.TimeRemainingColumn(elapsed_when_finished=True)),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("starting", total=None)
 
-    try:
+        def tell(step: str, done: int = 0, total: int = 0) -> None:
+            shown.update(task, description=step, completed=done, total=total or None)
+
         yield tell
-    finally:
-        if terminal:
-            typer.echo(clear, err=True, nl=False)

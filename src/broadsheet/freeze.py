@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from broadsheet.check import check_dataset
 from broadsheet.diff import Diff, Side
 from broadsheet.fetch import fetch
 from broadsheet.problems import InvalidData, Problem, cannot_run, raise_if
+from broadsheet.progress import Tell, silent
 from broadsheet.recipe import Recipe
 from broadsheet.succession import Past
 from broadsheet.versions import Entry, Version
@@ -35,7 +35,7 @@ def freeze(
     date: str | None = None,
     against: str | None = None,
     workers: int | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = silent,
 ) -> Frozen:
     """Release the version that the dataset in *folder* has; raise `InvalidData` with what keeps it from being one.
 

@@ -145,11 +145,10 @@ class Ledger:
         return next((entry for entry in self.entries if entry.version == version), None)
 
     def before(self, version: str) -> Entry | None:
-        """Give the entry that *version* follows: the one before its own, or the last one."""
-        own = self.entry(version)
-        if own is None:
-            return self.last
-        return next((entry for entry in self.entries if entry.version == own.predecessor), None)
+        """Give the entry that *version* follows: the last one that is no later, and not its own."""
+        core = Version.parse(version)[:3]
+        earlier = [e for e in self.entries if Version.parse(e.version)[:3] <= core and e.version != version]
+        return earlier[-1] if earlier else None
 
     def grown(self, version: str, date: str, digest: str, release: str) -> Ledger:
         """Give the ledger with one more entry."""
