@@ -157,7 +157,11 @@ class Diff:
     @property
     def reasons(self) -> str:
         """What calls for the required bump, in words."""
-        return "; ".join(f"{one.rule} ({one.detail})" for one in self.findings if one.bump is self.bump)
+        details: dict[str, list[str]] = {}
+        for finding in self.findings:
+            if finding.bump is self.bump:
+                details.setdefault(finding.rule, []).append(finding.detail)
+        return "; ".join(f"{rule} ({', '.join(own)})" for rule, own in details.items())
 
 
 def diff(old: str, new: str, shown: int = SHOWN) -> Diff:

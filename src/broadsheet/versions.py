@@ -158,7 +158,7 @@ class Ledger:
             predecessor=None if last is None else last.version,
             previous=_link(last),
         )
-        return Ledger([*self.entries, more])
+        return Ledger((*self.entries, more))
 
     @property
     def text(self) -> bytes:
@@ -222,9 +222,9 @@ def parse(data: bytes) -> tuple[Ledger, list[Problem]]:
     for number, line in enumerate(lines, start=1):
         entry, wrong = _entry(line)
         if entry is None or (wrong := _misplaced(entry, entries)):
-            return Ledger(entries), [_broken(number, wrong)]
+            return Ledger(tuple(entries)), [_broken(number, wrong)]
         entries.append(entry)
-    return Ledger(entries), []
+    return Ledger(tuple(entries)), []
 
 
 def outgrown(old: bytes, new: bytes) -> list[Problem]:
