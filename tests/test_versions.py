@@ -289,12 +289,35 @@ def test_without_the_last_release_a_build_says_what_it_cannot_know(released: Pat
     assert _codes(released, against=str(tmp_path / "first")) == ["BS702"]
 
 
-def test_a_build_that_leaves_rows_out_is_judged_by_no_release_and_is_none(released: Path) -> None:
-    assert build(released, keep_going=True).version == "0.1.0"
+def test_a_pre_release_is_judged_by_no_release_and_is_none(released: Path) -> None:
+    _relabel(released)
     _set_version(released, "0.0.5-rc.1")
     assert _codes(released) == []
     with pytest.raises(InvalidData, match="BS704"):
         freeze(released, DAY)
+
+
+def test_a_build_that_leaves_rows_out_is_a_pre_release(tmp_path: Path) -> None:
+    folder = dataset_of(articles(3), tmp_path / "dataset")
+    _set_version(folder, "1.0.0")
+    build(folder)
+    freeze(folder, DAY)
+    source = folder / "source" / "articles.jsonl"
+    source.write_text(source.read_text().replace('"language":"', '"language":7,"was":"', 1))
+    assert build(folder, keep_going=True).version == "1.0.0-rejects.1"
+    _set_version(folder, "1.0.1")
+    with pytest.raises(InvalidData, match="BS20"):
+        freeze(folder, DAY)
+
+
+def test_a_build_elsewhere_is_judged_alike(released: Path, tmp_path: Path) -> None:
+    _relabel(released)
+    _set_version(released, "0.2.0")
+    place = tmp_path / "elsewhere"
+    for name in (str(place), f"file://{place}"):
+        with pytest.raises(InvalidData, match="BS702"):
+            build(released, name)
+        assert not place.exists()
 
 
 @pytest.mark.parametrize("failing", [1, 2])
