@@ -110,8 +110,22 @@ sql = "SELECT * FROM read_csv('source/lines.csv')"
 _MANY = "id,title,text\n" + "".join(f"b{n:03},Day {n},On day {n} the tram was late.\n" for n in range(200))
 _CAUTIONS = 'cautions = ["The texts speak of | a tram that is not there."]\n'
 
+_PAGE = "The tram was late.\nNobody came.\nThe bridge is open.\n"
+_SEGMENTS = """{"article_id": "a1", "source_file": "page.txt", "start_line": 1, "end_line": 2, "language": "en"}
+{"article_id": "a2", "source_file": "page.txt", "start_line": 3, "end_line": 3, "language": "en"}
+"""
+_BARE = """
+[[sources]]
+file = "page.txt"
+sha256 = "cb6ed94092309a45352f4e1e8554cfc6b080a04cc2af3d770385bab5733dc84f"
+"""
+
 #: The recipe of each kind, and its files.
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
+    "bare": (
+        _HEAD + _BARE + _CC0 + _TARGETS + _TAIL,
+        {"page.txt": _PAGE, "../annotations/segments.jsonl": _SEGMENTS},
+    ),
     "texts": (_HEAD + _PLAIN + _CC0 + _TAIL, {"articles.csv": _ARTICLES}),
     "labels": (
         _HEAD + _PLAIN + _CC0 + _LABELLED + _TARGETS + _DESK + _TAIL,

@@ -141,12 +141,18 @@ SAID = {
         "together they give the source byte for byte",
         "the gold label that came of them",
         "| [tram-figures](#tram-figures) | 10–11 |",
-        "The boundaries of articles, roles of lines, claims about origin and rights,",
+        "The boundaries of articles, statements about rights, roles of lines, claims",
         "[CODEBOOK.md](CODEBOOK.md)",
         "Agreement of the 2 passes over 4 items",
         "A label `not_addressed` rests on none.",
         "The authorial voice expresses approval of, or support for, the target.",
         "that it is the right quote is a judgement",
+    ],
+    "bare": [
+        "together they give the source byte for byte",
+        "`provenance` says which lines and bytes of which source file an article is, and makes no claim about origin",
+        "The boundaries of articles, statements about rights, roles of lines,",
+        "There are no labels: the column `stance` of the articles is null in every row.",
     ],
     "texts": [
         "There are no labels: the column `stance` of the articles is null in every row.",
@@ -212,8 +218,8 @@ SAID = {
 }
 #: What is true of some kinds only: sentences that the documents of all others must do without.
 ONLY: dict[str, set[str]] = {
-    "together they give the source": {"pages"},
-    "boundaries of articles": {"pages"},
+    "together they give the source": {"pages", "bare"},
+    "boundaries of articles": {"pages", "bare"},
     "CODEBOOK.md": {"pages", "rows"},
     "before adjudication": {"pages"},
     "`consensus`": {"pages"},
@@ -225,7 +231,7 @@ ONLY: dict[str, set[str]] = {
     "verbatim quotes": {"pages", "spans"},
     "every quote stands where": {"pages", "spans"},
     "`exact`, `prefix` and `suffix`": {"pages", "spans", "rows"},
-    "Lines ": {"pages", "rows"},
+    "Lines ": {"pages", "bare", "rows"},
     "(segment ": {"pages"},
     "The labels:": {"pages", "labels", "spans", "many", "votes", "rows"},
     "the gold label": {"pages", "labels", "spans", "many"},
@@ -234,7 +240,7 @@ ONLY: dict[str, set[str]] = {
     "came with the source": {"labels", "spans", "many", "votes"},
     "with an intensity": {"pages"},
     "not all of the source": {"rejects"},
-    "one by one": {"pages", "texts", "same", "labels", "spans", "mixed", "lines", "rejects", "votes", "rows"},
+    "one by one": {"pages", "bare", "texts", "same", "labels", "spans", "mixed", "lines", "rejects", "votes", "rows"},
     "a tram that is not there": {"mixed"},
 }
 #: What a template leaves where a value is missing, or where two of its sentences meet.
