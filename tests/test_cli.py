@@ -69,7 +69,7 @@ def test_an_interrupt_at_any_step_leaves_the_old_release_and_nothing_else(
     assert run(minimal, "build", ".").exit_code == 0
     before = _contents(minimal)
 
-    def interrupting(said: str) -> None:
+    def interrupting(said: str, *_: int) -> None:
         if said == step:
             raise KeyboardInterrupt
 
