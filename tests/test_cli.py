@@ -22,7 +22,7 @@ def test_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["init", "--help"], ["build", "--help"], ["check", "--help"], ["segment", "--help"]]
+    "arguments", [["--help"], *([name, "--help"] for name in ("init", "build", "check", "diff", "release", "segment"))]
 )
 def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
     probe = (
@@ -69,7 +69,7 @@ def test_an_interrupt_at_any_step_leaves_the_old_release_and_nothing_else(
     assert run(minimal, "build", ".").exit_code == 0
     before = _contents(minimal)
 
-    def interrupting(said: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001 - it is a `Tell`
+    def interrupting(said: str, *_: int) -> None:
         if said == step:
             raise KeyboardInterrupt
 
