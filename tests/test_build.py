@@ -34,6 +34,7 @@ from broadsheet import jsonl, release, shards, sources, tables
 from broadsheet.build import Built, build
 from broadsheet.contract import TABLES, Row
 from broadsheet.problems import MAX_ERRORS, CannotRun, InvalidData, Problem
+from broadsheet.progress import Tell
 from broadsheet.sources import File
 from broadsheet.verify import verify
 from tests.conftest import CORPUS, REPOSITORY
@@ -1004,10 +1005,10 @@ def test_a_build_that_fails_leaves_the_old_release_and_nothing_else(
     assert list(temporary.iterdir()) == []
 
 
-def _killing(before: Sequence[Any]) -> Callable[[str], None]:
+def _killing(before: Sequence[Any]) -> Tell:
     """Give what kills a worker once it hears that there are articles."""
 
-    def tell(step: str) -> None:
+    def tell(step: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001 - it is a `Tell`
         if step.startswith("building"):
             children = [child for child in active_children() if child not in before]
             assert children
@@ -1032,7 +1033,7 @@ def test_a_worker_that_is_killed_leaves_nothing(
     else:
 
         @contextmanager
-        def progress() -> Iterator[Callable[[str], None]]:
+        def progress() -> Iterator[Tell]:
             yield tell
 
         monkeypatch.setattr("broadsheet.cli._progress", progress)

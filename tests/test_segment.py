@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadsheet import contract, recipe, segment
+from broadsheet.build import build
+from broadsheet.labels import length
 from broadsheet.problems import InvalidData
 from broadsheet.segment import split_lines
 from tests.examples_support import MINIMAL
@@ -139,3 +142,52 @@ def test_references_are_parsed_and_broken_urls_joined(lines: list[str], expected
 def test_a_carriage_return_belongs_to_its_line() -> None:
     (article,) = _segment("one\r\ntwo\u2028three\n", [(1, 2)], ["body", "body"])
     assert article.text == "one\r\ntwo\u2028three"
+
+
+@pytest.mark.parametrize("unit", ["code_point", "utf-16", "byte"])
+@pytest.mark.parametrize("feed_counts", [True, False])
+def test_a_segment_may_be_given_by_offsets(unit: str, feed_counts: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    shutil.copytree(MINIMAL, folder)
+    known = segment.segment(recipe.read(folder))
+    page = (folder / "source" / "page.txt").read_bytes().decode()
+    places = [(len(page.encode()[: a.start_byte].decode()), len(page.encode()[: a.end_byte].decode())) for a in known]
+    rows: list[dict[str, Any]] = [
+        {"article_id": a.id, "source_file": "page.txt", "language": a.language}
+        | {"start": length(page[:start], unit), "end": length(page[: end if feed_counts else end - 1], unit)}
+        for a, (start, end) in zip(known, places, strict=True)
+    ]
+    _write(folder / "annotations" / "segments.jsonl", rows)
+    (folder / "dataset.toml").write_text(f'offset_unit = "{unit}"\n' + (folder / "dataset.toml").read_text())
+    assert segment.segment(recipe.read(folder)) == known
+    rows[0]["end"] -= 3
+    _write(folder / "annotations" / "segments.jsonl", rows)
+    with pytest.raises(InvalidData, match="BS301"):
+        segment.segment(recipe.read(folder))
+
+
+def test_without_roles_every_line_is_body(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    shutil.copytree(MINIMAL, folder)
+    (folder / "annotations" / "roles.jsonl").unlink()
+    articles = segment.segment(recipe.read(folder))
+    assert [article.text for article in articles] == [article.segment for article in articles]
+
+
+def test_a_page_needs_no_more_than_segments_and_rights(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    shutil.copytree(MINIMAL, folder)
+    for name in ("roles.jsonl", "provenance.jsonl", "rights.jsonl"):
+        (folder / "annotations" / name).unlink()
+    shutil.rmtree(folder / "annotations" / "stance")
+    text = (folder / "dataset.toml").read_text()
+    start, end = text.index("[[annotators]]"), text.index("[rights]")
+    rights = """
+[articles.defaults.rights]
+license = "CC0-1.0"
+statement = "https://creativecommons.org/publicdomain/zero/1.0/"
+usage_terms = "Anything."
+
+"""
+    (folder / "dataset.toml").write_text(text[:start] + rights + text[end:])
+    assert build(folder).rows == {"articles": 2, "paragraphs": 11}

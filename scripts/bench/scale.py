@@ -254,7 +254,7 @@ def probe(folder: str, out: str, workers: int, *, one: bool) -> Mapping[str, flo
     told: list[tuple[str, float]] = []
     entries = 0
 
-    def tell(step: str) -> None:
+    def tell(step: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001 - it is a `Tell`
         told.append((step.partition(":")[0], time.perf_counter()))
 
     def enter(self: catalogue.Catalogue, given: Mapping[str, bytes]) -> None:
@@ -292,7 +292,7 @@ def probe_end(folder: str, rows: int) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory(prefix="broadsheet-bench-") as given:
         recipe = recipes.read(Path(folder))
         targets = [target.id for target in recipe.targets]
-        (shard, *_) = sources.gather(recipe, schemas, given, Path(given), rejects.NO_REJECTS).shards
+        (shard, *_) = sources.gather(recipe, schemas, (given, Path(given)), rejects.NO_REJECTS).shards
         made = shards.make(shards.Job(shard, given, given, schemas, shards.NO_INDEX))
         entries = pq.read_table(pa.BufferReader(made.entries["articles"]))
         own = Path(given) / "catalogue"

@@ -40,7 +40,7 @@ def annotate(recipe: Recipe, articles: Sequence[Article]) -> Annotations:
 
 
 def _claims(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[dict[str, list[Row]], list[Problem]]:
-    rows, problems = standoff.read(recipe, "provenance.jsonl", "claim")
+    rows, problems = standoff.read_optional(recipe, "provenance.jsonl", "claim")
     rows, unknown = _known(rows, "article_id", by_id, "article")
     problems += unknown
     claims: dict[str, list[Row]] = {article: [] for article in by_id}
@@ -58,12 +58,13 @@ def _claims(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[dict[str, lis
             if first != row.line:
                 message = f"line {first} already gives '{row['article_id']}' a {claim['field']}"
                 problems.append(row.problem("BS405", message, "/field"))
-    if not problems:
-        path = recipe.shown(recipe.annotations("provenance.jsonl"))
+    path = recipe.annotations("provenance.jsonl")
+    if not problems and path.exists():
+        shown = recipe.shown(path)
         for article, known in claims.items():
             for field in ACCOUNTED_FOR:
                 if field not in [claim["field"] for claim in known]:
-                    problems.append(Problem("BS404", path, f"nothing is claimed of the {field} of '{article}'"))
+                    problems.append(Problem("BS404", shown, f"nothing is claimed of the {field} of '{article}'"))
     return claims, problems
 
 
@@ -77,6 +78,10 @@ def _check_stated(row: standoff.Row) -> list[Problem]:
 
 
 def _rights(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[dict[str, Row], list[Problem]]:
+    path = recipe.annotations("rights.jsonl")
+    common = (recipe.articles or {}).get("defaults", {}).get("rights")
+    if common is not None and not path.exists():
+        return {article: {"holder": None, **common} for article in by_id}, []
     rows, problems = standoff.read(recipe, "rights.jsonl", "rights")
     rows, unknown = _known(rows, "article_id", by_id, "article")
     problems += unknown
@@ -86,9 +91,9 @@ def _rights(recipe: Recipe, by_id: Mapping[str, Article]) -> tuple[dict[str, Row
             problems.append(row.problem("BS207", f"the rights of '{row['article_id']}' are given twice", "/article_id"))
         rights[row["article_id"]] = {key: row[key] for key in ("license", "statement", "holder", "usage_terms")}
     if not problems:
-        path = recipe.shown(recipe.annotations("rights.jsonl"))
+        shown = recipe.shown(path)
         missing = [article for article in by_id if article not in rights]
-        problems += [Problem("BS404", path, f"nothing is said of the rights of '{article}'") for article in missing]
+        problems += [Problem("BS404", shown, f"nothing is said of the rights of '{article}'") for article in missing]
     return rights, problems
 
 

@@ -5,7 +5,7 @@ source → articles → joined with annotations → validated → tables → doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Schema
 from broadsheet.merge import Merged
 from broadsheet.problems import InvalidData, Problem, raise_if
+from broadsheet.progress import Tell, silent
 from broadsheet.recipe import Recipe
 from broadsheet.rejects import Rejects
 from broadsheet.shards import Job
@@ -41,7 +42,7 @@ class Built:
 def build(
     folder: Path,
     place: Path | str | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = silent,
     workers: int | None = None,
     scheduler: str | None = None,
     *,
@@ -72,14 +73,14 @@ def build(
 def _build(
     dataset: Recipe,
     place: Path | str | None,
-    tell: Callable[[str], None],
+    tell: Tell,
     crew: tuple[int | None, str | None],
     rejects: Rejects,
 ) -> Built:
     schemas = extensions.schemas(dataset)
     goal, (workers, scheduler) = place or dataset.release, crew
     with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
-        given = sources.gather(dataset, schemas, stage.scratch, Path(own), rejects)
+        given = sources.gather(dataset, schemas, (stage.scratch, Path(own)), rejects, tell)
         dataset = dataset.without(len(rejects))
         with spread.executor(workers and min(workers, len(given.shards)), scheduler) as pool:
             tell("joining")
@@ -118,10 +119,12 @@ def _build(
     return Built(goal, dataset.version, facts.digest, rows, problems, {**beside, "articles": merged.given}, left_out)
 
 
-def _make(jobs: Sequence[Job], pool: Executor | None, merged: Merged, tell: Callable[[str], None]) -> None:
+def _make(jobs: Sequence[Job], pool: Executor | None, merged: Merged, tell: Tell) -> None:
+    done, total = 0, sum(job.shard.size for job in jobs)
     for made in spread.results(pool, shards.make, jobs):
         merged.take(made)
-        tell(f"building: {merged.rows('articles'):,} articles")
+        done += made.shard.size
+        tell(f"building: {merged.rows('articles'):,} articles", done, total)
 
 
 def _schema_files(schemas: Mapping[str, Schema]) -> Iterator[tuple[str, bytes]]:

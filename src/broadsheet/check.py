@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from broadsheet import contract, jsonl, reading, recipe, release
@@ -11,6 +11,7 @@ from broadsheet.build import build
 from broadsheet.contract import Schema
 from broadsheet.gate import Gate
 from broadsheet.problems import BroadsheetError, CannotRun, InvalidData, Problem, cannot_run
+from broadsheet.progress import Tell, silent
 from broadsheet.verify import verify
 
 #: The largest file of a release that is fetched from a URL.
@@ -25,7 +26,7 @@ def check(
     *,
     array_of_rows: bool = False,
     workers: int = 1,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = silent,
 ) -> Iterator[Problem]:
     """Give every problem of *paths*, as it is found; raise `CannotRun` if one can't be judged.
 
@@ -64,9 +65,7 @@ def read_schema(name: str) -> Schema:
     return schema
 
 
-def check_folder(
-    folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None
-) -> list[Problem]:
+def check_folder(folder: Path, workers: int | None = None, tell: Tell = silent) -> list[Problem]:
     """Give every problem of the dataset or release in *folder*; raise `CannotRun` if it is neither."""
     if (folder / recipe.RECIPE).is_file():
         return check_dataset(folder, workers, tell)
@@ -76,9 +75,7 @@ def check_folder(
     raise cannot_run("BS601", folder, "it is neither a dataset's folder nor a release", hint=hint)
 
 
-def check_dataset(
-    folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None
-) -> list[Problem]:
+def check_dataset(folder: Path, workers: int | None = None, tell: Tell = silent) -> list[Problem]:
     """Build the dataset aside, and give what is wrong with its inputs, or where the release kept differs from it."""
     dataset = recipe.read(folder)
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:

@@ -6,7 +6,7 @@ Exit code 0: fine. 1: problems were found. 2: the work could not be done.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +15,7 @@ import typer
 
 from broadsheet import __version__
 from broadsheet.problems import BroadsheetError, CannotRun, Problem
+from broadsheet.progress import Tell, silent
 from broadsheet.report import Findings, render
 
 _Format = Literal["text", "json", "github", "junit", "sarif"]
@@ -236,17 +237,22 @@ def _print(problems: Sequence[Problem]) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Give what tells of each step, on a terminal only; the line is cleared at the end."""
-    terminal = sys.stderr.isatty()
-    clear = "\r\x1b[K"
+def _progress() -> Iterator[Tell]:
+    """Give what shows each step and how far it is, on a terminal only; nothing of it is left at the end."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich import progress as bars  # noqa: PLC0415 - who sees no terminal can do without
+    from rich.console import Console  # noqa: PLC0415 - as above
 
-    def tell(step: str) -> None:
-        if terminal:
-            typer.echo(f"{clear}{step} …", err=True, nl=False)
+    columns = (
+        *(bars.SpinnerColumn(), bars.TextColumn("{task.description}"), bars.BarColumn(bar_width=24)),
+        *(bars.TaskProgressColumn(), bars.DownloadColumn(), bars.TimeRemainingColumn(elapsed_when_finished=True)),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("starting", total=None)
 
-    try:
+        def tell(step: str, done: int = 0, total: int = 0) -> None:
+            shown.update(task, description=step, completed=done, total=total or None)
+
         yield tell
-    finally:
-        if terminal:
-            typer.echo(clear, err=True, nl=False)

@@ -22,6 +22,7 @@ from broadsheet import contract, jsonl, reading, rules, spread
 from broadsheet.contract import Judge, Row, Schema, Violation
 from broadsheet.jsonl import MAX_DEPTH
 from broadsheet.problems import Problem, cannot_run
+from broadsheet.progress import Tell, silent
 from broadsheet.reading import Line
 from broadsheet.rows import Rows, document, json_lines, parquet
 
@@ -34,10 +35,6 @@ QUOTED_ROWS = 50_000
 _SPLIT = re.compile(r"(?:^|[\W_])(train|test|validation|valid|dev)(?=[\W_]|$)", re.IGNORECASE)
 
 
-def print_nothing(_: str) -> None:
-    """Hear of the progress, and say nothing."""
-
-
 @dataclass
 class Gate:
     """What is known over all files that are checked together: keys and texts seen, and how many rows.
@@ -47,7 +44,7 @@ class Gate:
     """
 
     schema: Schema | None = None
-    tell: Callable[[str], None] = print_nothing
+    tell: Tell = silent
     workers: int = 1
     rows: int = 0
     keys: dict[str, Seen] = field(default_factory=dict)
@@ -100,7 +97,7 @@ class Gate:
             self.files.setdefault(by, []).append(path)
         contract.judge(schema)  # forked processes find it made
         size = Path(path).stat().st_size
-        lines = 0
+        lines = done = 0
         judge = partial(_judge_part, path, by)
         parts = [(start, min(start + PART, size)) for start in range(0, size, PART)]
         with spread.executor(self.workers) as pool:
@@ -108,7 +105,8 @@ class Gate:
                 yield from (replace(found, line=found.line and found.line + lines) for found in part.problems)
                 self._take(part.gate, lines)
                 lines += part.lines
-                self.tell(f"{path}: {self.rows:,} rows")
+                done = min(done + PART, size)
+                self.tell(f"checking {path}: {self.rows:,} rows", done, size)
 
     def _take(self, other: Gate, lines: int) -> None:
         """Take over what another gate has seen in a stretch of a file that starts after *lines*."""
@@ -308,7 +306,7 @@ class _Judged:
                 judge = self._judge or self._use(_schema_told_by(value, self._path))
                 accepts, is_open, has_rules = judge.accepts, self._is_open, self._has_rules
             if count % 4096 == 0:
-                self._gate.tell(f"{self._path}: {count:,} rows")
+                self._gate.tell(f"checking {self._path}: {count:,} rows")
             if is_open and jsonl.depth(value) > MAX_DEPTH:
                 yield Problem("BS112", self._path, str(jsonl.too_deep()), line=line)
             elif not accepts(value):

@@ -82,6 +82,11 @@ class Recipe:
         return self.folder / "release"
 
     @property
+    def is_made_from_rows(self) -> bool:
+        """Whether the dataset is made from rows, and not from pages."""
+        return self.texts is not None or bool({"files", "sql"} & (self.articles or {}).keys())
+
+    @property
     def rejects(self) -> Path:
         """Where rows go that a build leaves out."""
         return self.folder / "rejects"
@@ -167,8 +172,6 @@ def read(folder: Path) -> Recipe:
             for found in contract.violations(value, schema)
         ]
     )
-    if value.get("texts") and not value.get("articles", {}).keys() & {"files", "sql"}:
-        value["articles"] = {"dates": {}, "defaults": {}, **value.get("articles", {})}
     recipe = Recipe(
         folder=folder,
         text=text,
@@ -181,6 +184,7 @@ def read(folder: Path) -> Recipe:
         },
     )
     raise_if(_duplicates(recipe, text))
+    raise_if(_origins(recipe))
     return recipe
 
 
@@ -210,6 +214,20 @@ def _duplicates(recipe: Recipe, text: str) -> list[Problem]:
                 line = line_of(text, pointer)
                 problems.append(Problem("BS207", RECIPE, f"'{name}' is there twice", line=line, pointer=pointer))
     return problems
+
+
+def _origins(recipe: Recipe) -> list[Problem]:
+    """Give the problem that the dataset has pages and rows, or neither, or pages and no target, if it is so."""
+    if recipe.sources and recipe.is_made_from_rows:
+        message = "a dataset is made from pages, or from rows"
+        hint = "Remove `sources`, or `texts`, and `files` and `sql` of `articles`."
+        return [Problem("BS105", RECIPE, message, line=line_of(recipe.text, "/sources"), pointer="/sources", hint=hint)]
+    if not recipe.sources and not recipe.is_made_from_rows:
+        hint = "Name `sources`, `texts`, or `files` or `sql` of `articles`."
+        return [Problem("BS105", RECIPE, "the recipe does not say what the dataset is made from", line=1, hint=hint)]
+    if recipe.sources and not recipe.targets:
+        return [Problem("BS105", RECIPE, "a dataset made from pages has a target at least", line=1, pointer="/targets")]
+    return []
 
 
 def _without_dates(value: Any) -> Any:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from broadsheet import contract, jsonl, standoff
+from broadsheet import contract, jsonl, labels, standoff
 from broadsheet.problems import Problem, raise_if
 from broadsheet.recipe import Recipe, Source
 
@@ -82,6 +82,10 @@ class Article:
         return self.start_line + lines[index]
 
 
+#: The file of the lines' roles; without it, every line is body.
+ROLES = "roles.jsonl"
+
+
 def split_lines(data: bytes) -> list[Line]:
     """Give the lines of UTF-8 *data*, without their line feeds.
 
@@ -101,9 +105,13 @@ def segment(recipe: Recipe) -> list[Article]:
     """Give the articles of the recipe's sources, in source order; raise `InvalidData` with all that is wrong."""
     pages, problems = _read_pages(recipe)
     segments, found = standoff.read(recipe, "segments.jsonl", "segment")
-    runs, more = standoff.read(recipe, "roles.jsonl", "role")
+    runs, more = standoff.read_optional(recipe, ROLES, "role")
     raise_if(problems + found + more)
     raise_if(_drafts([*segments, *runs]))
+    segments, problems = _by_lines(recipe, segments, pages)
+    raise_if(problems)
+    if not recipe.annotations(ROLES).exists():
+        runs = [replace(row, fields={**row.fields, "role": "body", "note": None}) for row in segments]
     raise_if(_check_segments(recipe, segments, pages))
     raise_if(_check_runs(segments, runs))
     articles, problems = [], []
@@ -135,6 +143,48 @@ def _drafts(rows: Sequence[standoff.Row]) -> list[Problem]:
         for row in rows
         if "cue" in row.fields
     ]
+
+
+def _by_lines(
+    recipe: Recipe, segments: Sequence[standoff.Row], pages: Mapping[str, list[Line]]
+) -> tuple[list[standoff.Row], list[Problem]]:
+    """Give *segments* by their lines, those too that are given by offsets; these lie between lines."""
+    unit = recipe.offset_unit
+    rows: list[standoff.Row] = []
+    problems = []
+    bounds = {file: _bounds(lines, unit, recipe.source(file).stat().st_size) for file, lines in pages.items()}
+    for row in segments:
+        if "start" not in row.fields or row["source_file"] not in bounds:
+            rows.append(row)
+            continue
+        starts, ends = bounds[row["source_file"]]
+        wrong = [name for name, known in (("start", starts), ("end", ends)) if row[name] not in known]
+        for name in wrong:
+            near = min(starts if name == "start" else ends, key=lambda offset: abs(offset - row[name]), default=0)
+            message = f"{name} {row[name]} ({unit}) is not where a line of {row['source_file']} {name}s"
+            problems.append(row.problem("BS301", message, f"/{name}", f"The nearest place is {near}."))
+        if not wrong:
+            lines = {"start_line": starts[row["start"]], "end_line": ends[row["end"]]}
+            rows.append(replace(row, fields={**row.fields, **lines}))
+    return rows, problems
+
+
+def _bounds(lines: Sequence[Line], unit: str, size: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Give where *lines* start in *unit*, and where they end, each with the line's number; the file has *size* bytes.
+
+    A line ends before its line feed, or after it: an empty line that starts there is not yet part of it.
+    """
+    starts: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    offset = 0
+    for number, line in enumerate(lines, start=1):
+        starts[offset] = number
+        offset += labels.length(line.text, unit)
+        ends.setdefault(offset, number)
+        offset += 1
+        if line.end_byte < size:
+            ends[offset] = number
+    return starts, ends
 
 
 def _check_segments(recipe: Recipe, segments: Sequence[standoff.Row], pages: Mapping[str, list[Line]]) -> list[Problem]:

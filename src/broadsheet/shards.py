@@ -54,6 +54,11 @@ class Shard:
     total: int
     stretches: Sequence[Stretch] = ()
 
+    @property
+    def size(self) -> int:
+        """How many bytes of the input it is made of."""
+        return sum(stretch.end - stretch.start for stretch in self.stretches)
+
     def place(self, table: str) -> tuple[str, str, int, int]:
         """Give what tells the path of *table*'s part."""
         return table, self.split, self.number, self.total

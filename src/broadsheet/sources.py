@@ -21,6 +21,7 @@ from broadsheet.annotations import annotate
 from broadsheet.assemble import assemble
 from broadsheet.contract import Schema
 from broadsheet.problems import MAX_ERRORS, InvalidData, Problem, raise_if
+from broadsheet.progress import Tell, silent
 from broadsheet.query import batches as run_query
 from broadsheet.recipe import Recipe
 from broadsheet.rejects import NO_REJECTS, Input, Rejects, lines_before
@@ -59,19 +60,23 @@ class Given:
     limit: int = MAX_ERRORS
 
 
-def gather(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str, own: Path, rejects: Rejects) -> Given:
+def gather(
+    recipe: Recipe, schemas: Mapping[str, Schema], places: tuple[str, Path], rejects: Rejects, tell: Tell = silent
+) -> Given:
     """Give the records of the dataset without its *rejects*; raise `InvalidData` with what is wrong.
 
-    What is not a plain file of records becomes one: in *scratch*, which workers read too, what they read; in the
-    folder *own*, what only this process does.
+    What is not a plain file of records becomes one: in the first of *places*, which workers read too, what they read;
+    in the second, what only this process does. *tell* hears of the progress.
     """
-    if recipe.articles is None:
+    scratch, own = places
+    if not recipe.is_made_from_rows:
         return _from_pages(recipe, schemas, scratch)
-    maker = _Maker(recipe, schemas, own)
-    if "files" in recipe.articles:
+    maker = _Maker(recipe, schemas, own, tell)
+    section = recipe.articles or {}
+    if "files" in section:
         files = _files(recipe, scratch)
     else:
-        queries = recipe.articles.get("sql", maker.default)
+        queries = section.get("sql", maker.default)
         splits = queries if isinstance(queries, Mapping) else {"train": queries}
         files = [maker.make("articles", sql, split, scratch) for split, sql in splits.items()]
     beside = [*_beside(recipe, maker, own), *_passes(recipe)]
@@ -106,7 +111,7 @@ def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> I
 
             found = duplicates.find(given.shards, recipe.duplicates["threshold"], Path(folder), pool)
             entries += sidecar.note_duplicates(path, found)
-        scheme = labels.scheme(recipe) if recipe.articles is not None else labels.NO_SCHEME
+        scheme = labels.scheme(recipe) if recipe.is_made_from_rows else labels.NO_SCHEME
         if not entries and not scheme.passes:
             return NO_INDEX
         beside = {kind: count for kind, count in kinds.items() if kind in sidecar.TABLES}
@@ -116,9 +121,9 @@ def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> I
 class _Maker:
     """Makes files of rows from the queries of a recipe, and notes the *problems* of rows that cannot be mapped."""
 
-    def __init__(self, recipe: Recipe, schemas: Mapping[str, Schema], own: Path) -> None:
+    def __init__(self, recipe: Recipe, schemas: Mapping[str, Schema], own: Path, tell: Tell) -> None:
         self.problems: list[Problem] = []
-        self._recipe, self._schemas, self._own = recipe, schemas, own
+        self._recipe, self._schemas, self._own, self._tell = recipe, schemas, own, tell
         self._texts: Path | None = None
         if recipe.texts is not None:
             self._texts = own / "texts.parquet"
@@ -139,10 +144,14 @@ class _Maker:
         with storage.created(folder, name, str(self._own)) as file:
             for row in mapper.map(query, batches):
                 file.write(jsonl.serialize([row]))
+                if mapper.rows % _TOLD == 0:
+                    self._tell(f"reading {table}: {mapper.rows:,} rows")
         self.problems += mapper.problems
         return File(f"{folder}/{name}", f"{table} (sql)", split, file.size)
 
 
+#: After so many rows of a query the progress is told.
+_TOLD = 4096
 _TEXTS = "SELECT stem AS id, text, path AS source_file, sha256 AS source_sha256 FROM texts"
 
 

@@ -44,6 +44,11 @@ def read(recipe: Recipe, name: str, kind: str) -> tuple[list[Row], list[Problem]
     return rows, problems
 
 
+def read_optional(recipe: Recipe, name: str, kind: str) -> tuple[list[Row], list[Problem]]:
+    """Give what `read` gives, and no rows where there is no file."""
+    return read(recipe, name, kind) if recipe.annotations(name).exists() else ([], [])
+
+
 def judged(value: Any, kind: str, path: str, line: int) -> tuple[Row | None, list[Problem]]:
     """Give *value*, on *line* of *path*, as a row of the definition *kind*, defaults filled in; or what is wrong."""
     schema = contract.definition(kind)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from broadsheet import contract, jsonl, reading, release, spread, tables
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Judge, Schema
 from broadsheet.problems import MAX_ERRORS, Problem, cannot_run
+from broadsheet.progress import Tell, silent
 from broadsheet.rows import PARQUET_BOMB_RATIO, PARQUET_BOMB_SIZE, PARQUET_ROWS, json_lines
 from broadsheet.rules import Given, Record, short
 from broadsheet.shards import Made, Part, Shard, pass_through
@@ -35,7 +36,7 @@ from broadsheet.shards import Made, Part, Shard, pass_through
 _PARQUET_NAME = re.compile(r"data/([a-z]+)/([A-Za-z0-9_.]+)-(\d{5})-of-(\d{5})\.parquet")
 
 
-def verify(folder: Path, workers: int | None = None, tell: Callable[[str], None] = lambda _: None) -> list[Problem]:
+def verify(folder: Path, workers: int | None = None, tell: Tell = silent) -> list[Problem]:
     """Give every problem of the release in *folder*; raise `CannotRun` if it is none.
 
     *workers* processes share the shards; *tell* hears of the progress.
@@ -102,11 +103,11 @@ def _check_rows(
     shards: Sequence[Shard],
     schemas: Mapping[str, Schema],
     workers: int | None,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> list[Problem]:
     parts: dict[str, dict[str, list[Part]]] = {table: {} for table in schemas}
     problems: list[Problem] = []
-    rows = 0
+    rows = done = 0
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
         catalogue = Catalogue(Path(scratch))
         check = partial(_check_shard, folder, schemas)
@@ -117,7 +118,8 @@ def _check_rows(
                 for table, part in made.parts.items():
                     parts[table].setdefault(made.shard.split, []).append(part)
                 rows += made.parts["articles"].rows if made.parts else 0
-                tell(f"verifying: {rows:,} articles")
+                done += 1
+                tell(f"verifying: {rows:,} articles, {done} of {len(shards)} shards")
                 if problems:
                     return problems
         for step in (_check_keys(catalogue, schemas), check_sources(str(folder), shards, schemas)):
