@@ -21,12 +21,14 @@ def test_version(tmp_path: Path) -> None:
     assert run(tmp_path, "--version").output == f"broadsheet {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["check", "--help"], ["segment", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["build", "--help"], ["check", "--help"], ["segment", "--help"], ["publish", "--help"]]
+)
 def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
     probe = (
         "import sys\nfrom broadsheet.cli import app\n"
         f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('pyarrow', 'numpy', 'jinja2') if name in sys.modules])"
+        "print([name for name in ('pyarrow', 'numpy', 'jinja2', 'fsspec', 'huggingface_hub') if name in sys.modules])"
     )
     finished = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert finished.stdout.endswith("[]\n")
