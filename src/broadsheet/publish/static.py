@@ -127,7 +127,7 @@ class Static:
         found, path = self._found(folder)
         if not found.exists(path):
             return []
-        return sorted(full[full.rindex(f"{folder}/") + len(folder) + 1 :] for full in found.find(path))
+        return sorted(full.removeprefix(path).lstrip("/") for full in found.find(path))
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:
