@@ -44,6 +44,19 @@ def freeze(folder: Path) -> None:
         ledger.write(json.dumps({"version": built.version, "digest": built.digest}) + "\n")
 
 
+def allow(folder: Path) -> None:
+    """Have the recipe of the dataset in *folder* state on what basis its texts are published."""
+    recipe = folder / "dataset.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("[rights]\n", f"[rights]\n{BASIS}"), encoding="utf-8")
+
+
+def rename(folder: Path, old: str, new: str) -> None:
+    """Replace *old* by *new* in the recipe of the dataset in *folder*, and freeze what that gives."""
+    recipe = folder / "dataset.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    freeze(folder)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Give all files under *folder*, by their names in it."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

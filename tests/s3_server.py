@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from threading import Thread
 from typing import Any
 
@@ -50,7 +51,7 @@ class S3:
 
     def _hang_up(self, environment: dict[str, Any]) -> Iterable[bytes]:
         self.requests.append("dead")
-        environment["werkzeug.socket"].close()
+        environment["werkzeug.socket"].shutdown(SHUT_RDWR)
         raise ConnectionAbortedError
 
 

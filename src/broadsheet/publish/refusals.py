@@ -38,15 +38,16 @@ def _another_dataset(own: Ready, address: str, there: There) -> Iterator[Problem
 
 
 def _version_taken(own: Ready, address: str, there: There) -> Iterator[Problem]:
-    version = own.card.version
-    current = there.card
-    same_name = current is not None and (current.name, current.version) == (own.card.name, version)
-    if there.named is not None:
-        if not there.holds(own):
-            hint = "A published version never changes: publish the changes under a new version."
-            yield Problem("BS802", address, f"version {version} is there, and is another", hint=hint)
-    elif same_name and current is not None and current.digest != own.card.digest:
-        yield Problem("BS802", address, f"version {version} is there, with the data digest {current.digest}")
+    version, current = own.card.version, there.card
+    hint = "A published version never changes: publish the changes under a new version."
+    if current is None or current.name != own.card.name:
+        return
+    if there.named is not None and not there.holds(own):
+        yield Problem("BS802", address, f"version {version} is there, and is another", hint=hint)
+    # A commit may have lost its tag on the way; what it holds is that version all the same.
+    if there.named is None and current.version == version and current.digest != own.card.digest:
+        message = f"version {version} is there, with the data digest {current.digest}"
+        yield Problem("BS802", address, message, hint=hint)
 
 
 def _rights(dataset: Recipe, own: Ready, there: There) -> Iterator[Problem]:
@@ -70,6 +71,8 @@ def of_bump(own: Ready, plan: Plan, address: str) -> Iterator[Problem]:
     offered = versions.offered_bump(plan.old.version, own.card.version)
     if offered < plan.required:
         step = f"{plan.old.version} to {own.card.version}"
-        said = f"{step} is a {offered} bump" if offered else f"{step} is no step forward"
+        said = f"{step} is no step forward"
+        if offered:
+            said = f"{step} is a {offered} bump, and the data demand a {plan.required} one"
         hint = "Rows or fields that go, and types that change, are major; new data are minor; the rest is a patch."
-        yield Problem("BS803", address, f"{said}, and the data demand a {plan.required} one", hint=hint)
+        yield Problem("BS803", address, said, hint=hint)
