@@ -22,6 +22,15 @@ def shell(command: str) -> None:
     _fence("console", f"$ {command}\n{_run(['sh', '-c', command])}")
 
 
+def session(name: str, text: str, command: str) -> None:
+    """Paste the file *name* with its *text*, and *command* with what it prints in a folder that has that file."""
+    text = textwrap.dedent(text).lstrip()
+    _fence("text", text)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_text(text, encoding="utf-8")
+        _fence("console", f"$ {command}\n{_run(['sh', '-c', command], folder)}")
+
+
 def python(code: str) -> None:
     """Paste *code*, and what it prints in a new process with a fresh cache."""
     code = textwrap.dedent(code).strip()
@@ -39,7 +48,7 @@ def problems() -> None:
             _fence("text", told)
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], folder: Path | str = ROOT) -> str:
     with tempfile.TemporaryDirectory() as cache:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         quiet = {
@@ -51,7 +60,7 @@ def _run(command: list[str]) -> str:
             "TERM": "dumb",
         }
         finished = subprocess.run(
-            command, cwd=ROOT, env=os.environ | quiet, capture_output=True, text=True, check=False
+            command, cwd=folder, env=os.environ | quiet, capture_output=True, text=True, check=False
         )
     if finished.returncode:
         raise RuntimeError(finished.stderr)

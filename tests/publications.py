@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from broadsheet.build import build
+from broadsheet.progress import Tell
 from tests.examples_support import MINIMAL
 
 BASIS = 'redistribution = "The texts are invented, by those who publish them."\n'
@@ -55,6 +57,16 @@ def rename(folder: Path, old: str, new: str) -> None:
     recipe = folder / "dataset.toml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     freeze(folder)
+
+
+def at(start: str, action: Callable[[], object]) -> Tell:
+    """Give what does *action* when it hears of a step whose words begin with *start*."""
+
+    def tell(step: str, done: int = 0, total: int = 0) -> None:  # noqa: ARG001 - as all who hear of progress
+        if step.startswith(start):
+            action()
+
+    return tell
 
 
 def contents(folder: Path) -> dict[str, bytes]:

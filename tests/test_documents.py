@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from broadsheet import release, tables
+from broadsheet import recipe, release, tables
 from broadsheet.build import build
 from broadsheet.contract import TABLES, Row
 from broadsheet.documents import datasheet
 from broadsheet.documents.markdown import cell
+from broadsheet.verify import verify
+from tests import corpora, kinds
 from tests.conftest import CORPUS
 
 #: The questions under each heading of the paper, version 8 and the CACM's.
@@ -130,3 +133,214 @@ def test_the_licence_separates_the_annotations_from_the_texts(corpus_release: Pa
     assert "https://creativecommons.org/licenses/by/4.0/legalcode" in text
     assert "Texts of the articles: nothing is granted" in text
     assert "Withdrawal" in text
+
+
+#: What the documents of each kind of dataset must say; what they must not say follows below.
+SAID = {
+    "pages": [
+        "together they give the source byte for byte",
+        "the gold label that came of them",
+        "| [tram-figures](#tram-figures) | 10–11 |",
+        "The boundaries of articles, statements about rights, roles of lines, claims",
+        "[CODEBOOK.md](CODEBOOK.md)",
+        "Agreement of the 2 passes over 4 items",
+        "A label `not_addressed` rests on none.",
+        "The authorial voice expresses approval of, or support for, the target.",
+        "that it is the right quote is a judgement",
+    ],
+    "bare": [
+        "together they give the source byte for byte",
+        "`provenance` says which lines and bytes of which source file an article is, and makes no claim about origin",
+        "The boundaries of articles, statements about rights, roles of lines,",
+        "There are no labels: the column `stance` of the articles is null in every row.",
+    ],
+    "texts": [
+        "There are no labels: the column `stance` of the articles is null in every row.",
+        "| `articles` (default) | 3 | an article: its text and its rights |",
+        "**The texts are under CC0-1.0.**",
+        "2. Texts of the articles: CC0-1.0",
+        "Nothing is claimed about the origin of any article",
+        "| `title` | 2 | 1 |",
+        "This release has parts with different rights.",
+    ],
+    "same": ["All parts of this release are under the same licence."],
+    "labels": [
+        "All 3 labels came with the source and rest on no quote (`basis` is `external`)",
+        "# every row is a gold label",
+        "| [a1](#a1) | — | — | — | against | not\\_addressed |",
+        "| [a2](#a2) | — | — | — | — | favor |",
+        "- Without a gold label for any target: 1 of 3 articles.",
+        "| Con | `against` |",
+        "No label has an intensity.",
+        "| `desk` | source | human | the desk's own, https://example.org/guideline | unknown | unknown |",
+        "| An invented desk \\| of two. |",
+        "3 of 3 labels came with the source. The licence covers",
+    ],
+    "spans": [
+        "1 of 3 labels rests on verbatim quotes in `evidence`",
+        "2 of 3 labels came with the source and rest on no quote",
+        "The only quote of this release was found at its place by a machine",
+        "“tram was late” (text 4–17)",
+    ],
+    "mixed": [
+        "**The texts are under different terms: CC-BY-4.0 (1), CC0-1.0 (1), LicenseRef-desk (1), ",
+        "LicenseRef-not-granted (1 of 4 texts): nothing is granted.",
+        "Other names that start with LicenseRef- (1 of 4 texts)",
+        "SPDX identifiers (2 of 4 texts)",
+        "`rights.holder` names the holder of 2 of 4 texts.",
+        "- CC-BY-4.0, https://creativecommons.org/licenses/by/4.0/: 1 text\n",
+    ],
+    "lines": [
+        "| `paragraphs` | 2 | a line of an article as it stands in the source, with its role |",
+        "What stays out of `text` (18.2 % of the lines' characters)",
+    ],
+    "rejects": [
+        "**This is not all of the source.** Rows with problems were left out: 1 of `articles`.",
+        "version 0.1.0-rejects.1",
+    ],
+    "many": [
+        "| `test` | 50 | 1 |",
+        "`data/<table>/test-00000-of-00001.parquet` and `jsonl/<table>-test.jsonl`",
+        "- Without a gold label for any target: 198 of 200 articles.",
+        "The texts stand in the columns `title` and `text` of the articles.\n",
+    ],
+    "votes": [
+        "# no row is a gold label",
+        "Agreement of the 2 annotators over 2 items",
+        "There is no gold label: every label is one annotator's own.",
+        "| ann | model | 2 | 0 |",
+        "**Every label was made by a model; no human annotator took part.**",
+    ],
+    "rows": [
+        "There is no table of labels. The column `stance` of the articles has a label in all 40 rows",
+        "`provenance` names the source file of all 40 articles, and lists",
+    ],
+}
+#: What is true of some kinds only: sentences that the documents of all others must do without.
+ONLY: dict[str, set[str]] = {
+    "together they give the source": {"pages", "bare"},
+    "boundaries of articles": {"pages", "bare"},
+    "CODEBOOK.md": {"pages", "rows"},
+    "before adjudication": {"pages"},
+    "`consensus`": {"pages"},
+    "nothing is granted": {"pages", "rows", "mixed"},
+    "living people": set(),
+    "grave": set(),
+    "aggregator": set(),
+    "language model": set(),
+    "verbatim quotes": {"pages", "spans"},
+    "every quote stands where": {"pages", "spans"},
+    "`exact`, `prefix` and `suffix`": {"pages", "spans", "rows"},
+    "Lines ": {"pages", "bare", "rows"},
+    "(segment ": {"pages"},
+    "The labels:": {"pages", "labels", "spans", "many", "votes", "rows"},
+    "the gold label": {"pages", "labels", "spans", "many"},
+    "annotators:": {"pages", "labels", "spans", "many", "votes", "rows"},
+    "rest on no quote": {"labels", "spans", "many", "votes"},
+    "came with the source": {"labels", "spans", "many", "votes"},
+    "with an intensity": {"pages"},
+    "not all of the source": {"rejects"},
+    "one by one": {"pages", "bare", "texts", "same", "labels", "spans", "mixed", "lines", "rejects", "votes", "rows"},
+    "a tram that is not there": {"mixed"},
+}
+#: What a template leaves where a value is missing, or where two of its sentences meet.
+HOLES = r".*(?:\bNone\b|undefined|\(\s*\)|\S  +\S| [.,](?:\s|$)|[a-z)]\.[A-Z][a-z]+ |\b1 \w+s (?:were|are|have)\b).*"
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A release of every kind of dataset. Read them, don't change them."""
+    place = tmp_path_factory.mktemp("kinds")
+    folders = {kind: kinds.lay_out(kind, place / kind) for kind in ("pages", *kinds.KINDS)}
+    folders["rows"] = corpora.dataset_of([row | {"duplicate_of": None} for row in corpora.articles(40)], place / "rows")
+    for kind, folder in folders.items():
+        build(folder, keep_going=kind == "rejects")
+    return {kind: folder / "release" for kind, folder in folders.items()}
+
+
+def _documents(place: Path) -> str:
+    """What the documents of the release say, the tables of fields and the front matter apart."""
+    card, sheet, licence = (
+        (place / name).read_text(encoding="utf-8") for name in (release.CARD, release.DATASHEET, "LICENSE")
+    )
+    card = card.split("---\n", 2)[2].split("\n## Fields of `articles`")[0]
+    return "\n".join([card, sheet.split("\n## Fields\n")[0], licence])
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_the_documents_say_what_is_true_of_the_dataset(releases: dict[str, Path], kind: str) -> None:
+    text = _documents(releases[kind])
+    assert [sentence for sentence in SAID[kind] if sentence not in text] == []
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_the_documents_do_not_say_what_is_true_of_others_only(releases: dict[str, Path], kind: str) -> None:
+    text = _documents(releases[kind])
+    assert [words for words, true_of in ONLY.items() if (words in text) != (kind in true_of)] == []
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_no_document_has_a_hole(releases: dict[str, Path], kind: str) -> None:
+    for name in (release.CARD, release.DATASHEET, "LICENSE"):
+        text = (releases[kind] / name).read_text(encoding="utf-8")
+        prose = re.sub(r"```.*?```|^---\n.*?^---\n", "", text, flags=re.DOTALL | re.MULTILINE)
+        assert re.findall(HOLES, prose) == []
+        assert "\n\n\n" not in text.replace("\n\n\n", "\n\n", 4 * (name == "LICENSE"))
+
+
+@pytest.mark.parametrize("kind", [*SAID, "corpus"])
+def test_every_row_of_a_table_has_a_cell_for_each_column(
+    releases: dict[str, Path], corpus_release: Path, kind: str
+) -> None:
+    place = releases.get(kind, corpus_release)
+    for name in (release.CARD, release.DATASHEET):
+        lines = (place / name).read_text(encoding="utf-8").split("\n")
+        tables_ = 0
+        width = 0
+        for before, line in pairwise(["", *lines]):
+            cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+            if cells and not before.startswith("|"):
+                tables_, width = tables_ + 1, cells
+            assert not cells or (cells == width and line.endswith("|")), line
+            assert not re.fullmatch(r"\|(?: ?-+:? ?\|)+", line) or before.startswith("|"), before
+        assert tables_
+
+
+def test_a_release_without_labels_made_here_has_a_codebook_only_if_the_dataset_has(tmp_path: Path) -> None:
+    folder = kinds.lay_out("labels", tmp_path / "labels")
+    build(folder)
+    assert not (folder / "release" / release.CODEBOOK).exists()
+    assert verify(folder / "release") == []
+    (folder / "annotations" / "codebook.md").write_text("# How the desk labels\n", encoding="utf-8")
+    build(folder)
+    assert (folder / "release" / release.CODEBOOK).read_text(encoding="utf-8") == "# How the desk labels\n"
+    assert "[CODEBOOK.md](CODEBOOK.md)" in (folder / "release" / release.CARD).read_text(encoding="utf-8")
+
+
+def test_the_cards_terms_for_annotators_follow_the_labels(releases: dict[str, Path]) -> None:
+    terms = {kind: DatasetCard.load(place / release.CARD).data.to_dict() for kind, place in releases.items()}
+    assert terms["texts"]["annotations_creators"] == ["no-annotation"]
+    assert terms["labels"]["annotations_creators"] == ["found"]
+    assert terms["pages"]["annotations_creators"] == ["machine-generated", "other"]
+    assert "source_datasets" not in terms["texts"]
+
+
+def test_cautions_are_printed_in_every_document(corpus_release: Path) -> None:
+    cautions = recipe.read(CORPUS).cautions
+    assert any("grave claims about an organisation and about living people" in caution for caution in cautions)
+    for name in (release.CARD, release.DATASHEET, "LICENSE"):
+        words = " ".join((corpus_release / name).read_text(encoding="utf-8").split())
+        assert [caution for caution in cautions if " ".join(caution.split()) not in words] == []
+
+
+def test_a_thousand_annotators_are_told_together(tmp_path: Path) -> None:
+    folder = kinds.lay_out("votes", tmp_path / "votes")
+    votes = "".join(f"a1,tram,Con,voter{n:04}\n" for n in range(1000))
+    (folder / "source" / "labels.csv").write_text("nr,target,label,who\n" + votes, encoding="utf-8")
+    recipe_ = (folder / "dataset.toml").read_text(encoding="utf-8")
+    given = "[stances.defaults]\nannotator_kind = 'human'"
+    (folder / "dataset.toml").write_text(recipe_.replace("[stances.defaults]", given), encoding="utf-8")
+    build(folder)
+    text = (folder / "release" / release.DATASHEET).read_text(encoding="utf-8")
+    assert "| voter0039, whom the recipe does not describe | human | 1 | 0 |" in text
+    assert "| (960 further values) | — | 960 | 0 |" in text

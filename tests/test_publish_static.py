@@ -21,7 +21,7 @@ from broadsheet.publish import ready as ready_module
 from tests.examples_support import run
 from tests.http_server import serving
 from tests.hub_server import When
-from tests.publications import contents, dataset_in, freeze
+from tests.publications import at, contents, dataset_in, freeze
 from tests.s3_server import S3, serving_s3
 
 ARTICLES = "data/articles/train-00000-of-00001.parquet"
@@ -196,25 +196,23 @@ def test_somebody_else_published_meanwhile(address: str, first: Path, second: Pa
     found, path = fsspec.core.url_to_fs(address)
     theirs = json.dumps({"version": "1.0.5"}).encode()
 
-    def meanwhile(step: str, *_: int) -> None:
-        if step.startswith("reading back: file 1 "):
-            found.pipe_file(f"{path}/latest.json", theirs)
+    def meanwhile() -> None:
+        found.pipe_file(f"{path}/latest.json", theirs)
 
     with pytest.raises(InvalidData, match=r"latest.json was not touched \[BS806\]"):
-        publish(second, address, meanwhile)
+        publish(second, address, at("reading back: file 1 ", meanwhile))
     assert _read(address)["latest.json"] == theirs
 
 
 def test_a_file_that_comes_back_otherwise_is_never_pointed_to(address: str, first: Path) -> None:
     found, path = fsspec.core.url_to_fs(address)
 
-    def damage(step: str, *_: int) -> None:
-        if step.startswith("reading back: file 1 "):
-            found.pipe_file(f"{path}/v1.0.0/{ARTICLES}", b"damaged")
-            found.rm_file(f"{path}/v1.0.0/LICENSE")
+    def damage() -> None:
+        found.pipe_file(f"{path}/v1.0.0/{ARTICLES}", b"damaged")
+        found.rm_file(f"{path}/v1.0.0/LICENSE")
 
     with pytest.raises(InvalidData, match="BS807") as caught:
-        publish(first, address, damage)
+        publish(first, address, at("reading back: file 1 ", damage))
     assert [str(problem).removeprefix(f"{address}: ")[:21] for problem in caught.value.problems] == [
         "LICENSE: it was sent,",
         "data/articles/train-0",
@@ -228,12 +226,11 @@ def test_a_run_that_is_killed_leaves_the_old_version_and_is_taken_up(
 ) -> None:
     publish(first, address)
 
-    def stop(said: str, *_: int) -> None:
-        if said == step:
-            raise KeyboardInterrupt
+    def stop() -> None:
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        publish(second, address, stop)
+        publish(second, address, at(step, stop))
     assert json.loads(_read(address)["latest.json"])["version"] == "1.0.0"
     there = {name for name in _read(address) if name.startswith("v1.1.0/")}
     assert publish(second, address).plan.kept == [name for name in _order(second) if f"v1.1.0/{name}" in there]

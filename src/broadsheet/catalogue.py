@@ -22,7 +22,7 @@ from broadsheet.rules import Given
 COLUMNS: Mapping[str, Sequence[str]] = {
     "articles": (
         *("id", "text_sha256", "duplicate_of", "language", "genre", "publisher", "author", "published"),
-        *("published_precision", "n_chars", "n_words", "n_paragraphs", "statement"),
+        *("published_precision", "n_chars", "n_words", "n_paragraphs", "rights"),
     ),
     "paragraphs": ("article_id", "index"),
     "stances": (

@@ -5,6 +5,7 @@ Exit code 0: fine. 1: problems were found. 2: the work could not be done.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,32 @@ def _options(
     ] = False,
 ) -> None:
     """Turn segmented articles into a dataset that people can trust."""
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The dataset's new folder; its name is the dataset's.")
+    ],
+    given: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE|FOLDER", help="What the dataset is made from; it is copied, never moved."),
+    ] = None,
+) -> None:
+    """Begin a dataset: look at what is there, and draft its recipe.
+
+    The folder gets a commented dataset.toml with the query that makes articles of what was given, and the outline of a
+    codebook and a datasheet. CSV, JSON, JSON Lines, Parquet, and folders of texts or JSON documents are looked at.
+    Nothing is guessed in silence: the draft says what it rests on, and what is left to fill in.
+    """
+    with _boundary():
+        from broadsheet.scaffold import scaffold  # noqa: PLC0415 - it imports Arrow, which --help can do without
+
+        made = scaffold(folder, given)
+    for title, lines in (("Found", made.found), ("To fill in", made.open)):
+        if lines:
+            typer.echo("\n".join([f"{title}:", *(f"  {line}" for line in lines), ""]))
+    typer.echo(f"{folder}: begun. Next: broadsheet build {shlex.quote(str(folder))}")
 
 
 @app.command()

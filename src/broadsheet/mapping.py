@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from broadsheet import contract
+from broadsheet import contract, fence, jsonl
 from broadsheet.contract import Row, Schema
 from broadsheet.jsonl import Rejected
 from broadsheet.problems import Problem
@@ -52,6 +52,7 @@ class Mapper:
         self.rows = 0
         self.problems: list[Problem] = []
         self._schema, self._table, self._path = schema, table, f"{table} (sql)"
+        self._json: Sequence[str] = ()
         self._defaults, self._dates = section.get("defaults", {}), section.get("dates", {})
         self._complete = completes.get(table, _nothing)
         self._maps = {name: _labels(recipe, name) for name in LABELLED if name in schema["properties"]}
@@ -68,6 +69,7 @@ class Mapper:
                 self.problems += self._unknown(query, batch.schema.names)
                 if self.problems:
                     return
+            self._json = [field.name for field in batch.schema if fence.JSON in (field.metadata or {})]
             for given in batch.to_pylist():
                 self.rows += 1
                 row = {**self._defaults}
@@ -77,7 +79,8 @@ class Mapper:
     def _mapped(self, row: Row, given: Row) -> Iterator[Problem]:
         """Map *given* into *row*; give what is wrong."""
         try:
-            row |= as_json(given)
+            texts = {name: given[name].encode() for name in self._json if given[name] is not None}
+            row |= as_json(given | {name: jsonl.loads(text) for name, text in texts.items()})
         except Rejected as error:
             yield Problem(error.code, self._path, str(error))
         for name, named in self._maps.items():
@@ -136,7 +139,7 @@ def _labels(recipe: Recipe, column: str) -> Callable[[str], str | None] | None:
     if section is None:
         return None
     preset = PRESETS.get(section.get("preset", ""), {})
-    own = section["labels"]
+    own = section.get("labels", {})
     return lambda label: own.get(label, preset.get(label.casefold()))
 
 

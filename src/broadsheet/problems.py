@@ -141,7 +141,7 @@ CODES: dict[str, Code] = {
     "BS120": Code(
         "query-failed",
         "The SQL of the recipe does not parse, does not fit the files it reads, or fails on a value.",
-        "Correct the query; the message is DuckDB's. What a file has shows `broadsheet init --from FILE`.",
+        "Correct the query; the message is DuckDB's. What a file has shows `broadsheet init FOLDER --from FILE`.",
     ),
     "BS121": Code(
         "query-refused",

@@ -38,8 +38,9 @@ def batches(query: Query, folder: Path, scratch: Path, texts: Path | None = None
     task = {"sql": query.sql, "folder": str(folder.absolute()), "scratch": str(scratch), "texts": texts and str(texts)}
     # -P: modules come from where ours do, and not from the folder of a stranger.
     command = [sys.executable, "-P", "-m", fence.__name__, json.dumps(task)]
-    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=nothing, stdout=pipe, stderr=pipe) as process:  # noqa: S603 - it is our own
+    pipe = subprocess.PIPE
+    # Nothing goes into it: it ends with this process, and the query ends then too.
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:  # noqa: S603 - it is our own
         try:
             yield from _received(process.stdout)
             said = process.stderr.read() if process.stderr else b""

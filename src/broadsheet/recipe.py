@@ -38,14 +38,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Annotator:
-    """Who or what gave labels; *kind* is human, model or rule, *role* is pass, adjudicator or curator."""
+    """Who or what gave labels; *kind* is human, model or rule, *role* is pass, adjudicator, curator or source."""
 
     id: str
     role: str
     kind: str
     description: str
-    guideline_version: str
-    annotated_on: str
+    guideline: str | None
+    guideline_version: str | None
+    annotated_on: str | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Recipe:
     evidence: Mapping[str, Any] | None = None
     stance: Mapping[str, Any] | None = None
     leaning: Mapping[str, Any] | None = None
+    cautions: Sequence[str] = ()
     text: str = ""
 
     @property
@@ -110,6 +112,11 @@ class Recipe:
     def labellers(self) -> Sequence[Annotator]:
         """The annotators whose labels lie in files: those of the passes, and the one who settles disagreements."""
         return [*self.passes, *([self.adjudicator] if self.adjudicator else [])]
+
+    def codebook(self) -> tuple[bytes | None, list[Problem]]:
+        """Give the codebook's bytes, or None where there is none; who labels here has one, or it is a problem."""
+        data, problems = self.read(self.annotations("codebook.md"))
+        return (None, problems if self.labellers else []) if problems else (data, [])
 
     def source(self, file: str) -> Path:
         """Where the source *file* lies."""

@@ -193,6 +193,8 @@ def _batch_rows(file: pq.ParquetFile, path: str, size: int) -> Rows:
 def as_json(value: Any) -> Any:
     """Give what pyarrow gives for a value as JSON has it: dates and times in ISO 8601, decimals as numbers."""
     match value:
+        case int() if not -(2**63) <= value < 2**63:
+            raise Rejected("BS113", f"{value} does not fit in a signed 64-bit integer")
         case None | str() | bool() | int():
             return value
         case dict():
@@ -206,6 +208,6 @@ def as_json(value: Any) -> Any:
         case datetime.date() | datetime.time():
             return value.isoformat()
         case decimal.Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+            return as_json(int(value)) if value == value.to_integral_value() else float(value)
         case _:
             raise Rejected("BS107", f"the row is no JSON value: it holds {type(value).__name__}")

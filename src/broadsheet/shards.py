@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from broadsheet import contract, jsonl, labels, reading, release, rules, spans, storage, tables
 from broadsheet.catalogue import Entries
@@ -366,7 +367,10 @@ def _judge(block: Sequence[Record], made: Made, arrow: Mapping[str, pa.Schema]) 
         made.problems += [(row.stretch, problem) for row, problem in rules.of_record(record, counts)]
     if made.errors:
         return None
-    batches: _Batches = {"articles": (articles, batch, {"statement": batch.column("rights").field("statement")})}
+    rights = [batch.column("rights").field(name) for name in ("license", "statement")]
+    batches: _Batches = {
+        "articles": (articles, batch, {"rights": pc.binary_join_element_wise(*rights, " ")}),
+    }
     paragraphs = [row for record in block for row in record.paragraphs]
     stances = [row for record in block for row in record.stances]
     if paragraphs:

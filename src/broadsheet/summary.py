@@ -49,6 +49,23 @@ class Spread(NamedTuple):
     total: int
 
 
+class Rights(NamedTuple):
+    """How many texts, *n*, are under the same *license* and *statement*; None where they are told together."""
+
+    license: str | Further
+    statement: str | None
+    n: int
+
+
+class Annotating(NamedTuple):
+    """How many labels, *n*, the annotator *id* of a *kind* gave, *gold* of them as gold labels."""
+
+    id: str | Further
+    kind: str | None
+    n: int
+    gold: int
+
+
 class LeftOut(NamedTuple):
     """A *role* whose lines stay out of the text: how many lines, of how many characters."""
 
@@ -76,6 +93,30 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What the labels are, all *n* of them; *gold* are gold labels, the others one annotator's own.
+
+    *quoted* rest on quotes, *absent* on there being none, *external* came without any. Those that *came* with the
+    source were given by nobody who labels here. *holders* are whose stance it is, *kinds* those of the annotators.
+    *articles* have a label, and *gold_articles* a gold one.
+    """
+
+    n: int
+    gold: int
+    quoted: int
+    absent: int
+    external: int
+    quotes: int
+    came: int
+    with_intensity: int
+    articles: int
+    gold_articles: int
+    holders: Sequence[str]
+    kinds: Sequence[str]
+    annotators: Sequence[Annotating]
+
+
+@dataclass(frozen=True)
 class Summary:
     """All figures of a dataset."""
 
@@ -90,13 +131,21 @@ class Summary:
     by_date: Sequence[Count]
     by_precision: Sequence[Count]
     by_language: Sequence[Count]
-    by_rights: Sequence[Count]
+    by_license: Sequence[Count]
+    by_rights: Sequence[Rights]
+    n_not_granted: int
+    n_own_terms: int
+    n_holders: int
     by_basis: Mapping[str, Mapping[str, int]]
     flat_by_basis: Mapping[str, Mapping[str, int]]
     n_unknown_publisher: int
+    n_with_source: int
+    n_with_lines: int
+    n_with_stance: int
     n_claims: int
     n_quotes: int
     n_distinct_quotes: int
+    labels: Labels
     stance_by_target: Mapping[str, Mapping[str, int]]
     intensity_by_target: Mapping[str, Mapping[int | None, int]]
     stance_by_publisher: Mapping[str, Mapping[str | None, Mapping[str, int]]]
@@ -123,6 +172,7 @@ class Tally:
     firm: Counter[tuple[str, str]] = field(default_factory=Counter)
     lines: Counter[tuple[str, bool]] = field(default_factory=Counter)
     chars: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, records: Sequence[Record], articles: pa.RecordBatch) -> None:
@@ -130,19 +180,26 @@ class Tally:
         provenance, references = articles.column("provenance"), articles.column("references").flatten()
         claims = provenance.field("claims").flatten()
         self._add_claims(claims)
-        quotes = [*_quotes(provenance.field("claims"), claims.field("evidence")), *_label_quotes(records)]
+        of_labels = list(_label_quotes(records))
+        quotes = [*_quotes(provenance.field("claims"), claims.field("evidence")), *of_labels]
         self.counts.update(
             {
                 "articles": len(articles),
                 "quotes": len(quotes),
+                "label_quotes": len(of_labels),
                 "distinct_quotes": len(set(quotes)),
                 "references": len(references),
                 "reference_urls": _known(references.field("url")),
-                "titled": _known(articles.column("title")),
+                **{column: _known(articles.column(column)) for column in FLAT},
+                "stance": _known(articles.column("stance")),
+                "source_file": _known(provenance.field("source_file")),
+                "start_line": _known(provenance.field("start_line")),
+                "holder": _known(articles.column("rights").field("holder")),
                 "excerpted": provenance.field("excerpted").true_count,
                 "duplicates": _known(articles.column("duplicate_of")),
             }
         )
+        self._add_labels(records)
         self._add_lines([row.value for record in records for row in record.paragraphs])
 
     def _add_claims(self, claims: pa.StructArray) -> None:
@@ -155,6 +212,15 @@ class Tally:
             if is_firm({"basis": basis, "confidence": confidence or None}):
                 self.firm[column, basis] += n
 
+    def _add_labels(self, records: Sequence[Record]) -> None:
+        for record in records:
+            for label in record.stances:
+                row = label.value
+                basis = row["basis"] if row["evidence"] or row["basis"] == "external" else "absent"
+                self.labels[basis, row["holder"]] += 1
+            self.counts["labelled"] += bool(record.stances)
+            self.counts["gold"] += any(label.value["is_gold"] for label in record.stances)
+
     def _add_lines(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
             kind = (line["role"], line["start"] is not None)
@@ -166,7 +232,7 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Take over what *other* has counted."""
-        for name in ("bases", "firm", "lines", "chars", "counts"):
+        for name in ("bases", "firm", "lines", "chars", "labels", "counts"):
             getattr(self, name).update(getattr(other, name))
 
 
@@ -192,10 +258,10 @@ def _known(column: pa.Array) -> int:
     return len(column) - int(column.null_count)
 
 
-def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Summary:
+def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str], labellers: Sequence[str] = ()) -> Summary:
     """Give the figures of a dataset whose rows are entered in *catalogue* and counted in *tally*.
 
-    *targets* are those of the recipe, in its order.
+    *targets* are those of the recipe, in its order; *labellers* are under whose names labels are given here.
     """
     query = catalogue.query
     tables = catalogue.tables
@@ -214,13 +280,21 @@ def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Sum
         by_date=_counts(catalogue, _DATE),
         by_precision=_counts(catalogue, "published_precision"),
         by_language=_counts(catalogue, "language"),
-        by_rights=_counts(catalogue, "statement"),
+        by_license=_counts(catalogue, _LICENSE),
+        by_rights=[_rights(count) for count in _counts(catalogue, "rights")],
+        n_not_granted=_licensed(catalogue, "LicenseRef-not-granted "),
+        n_own_terms=_licensed(catalogue, "LicenseRef-"),
+        n_holders=tally.counts["holder"],
         by_basis={field: {b: tally.bases[field, b] for b in BASES} for field in _fields() if _any(tally.bases, field)},
         flat_by_basis={column: _flat(tally, column) for column in FLAT},
         n_unknown_publisher=query("SELECT count(*) FROM articles WHERE publisher IS NULL")[0][0],
+        n_with_source=tally.counts["source_file"],
+        n_with_lines=tally.counts["start_line"],
+        n_with_stance=tally.counts["stance"],
         n_claims=sum(tally.bases.values()),
         n_quotes=tally.counts["quotes"],
         n_distinct_quotes=tally.counts["distinct_quotes"],
+        labels=_labels(catalogue, tally, labellers),
         stance_by_target=_in_order(_gold(catalogue, "target_id", "stance", LABELS), targets),
         intensity_by_target=_in_order(_gold(catalogue, "target_id", "intensity", INTENSITIES), targets),
         stance_by_publisher={
@@ -238,7 +312,7 @@ def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Sum
         left_out=[LeftOut(role, *out[role]) for role in _roles() if role in out],
         left_out_share=sum(n for _, n in out.values()) / max(1, sum(tally.chars.values())),
         n_source_lines=sum(tally.lines.values()),
-        n_titled=tally.counts["titled"],
+        n_titled=tally.counts["title"],
         n_excerpted=tally.counts["excerpted"],
         n_references=tally.counts["references"],
         n_reference_urls=tally.counts["reference_urls"],
@@ -251,6 +325,69 @@ def summarize(catalogue: Catalogue, tally: Tally, targets: Sequence[str]) -> Sum
 
 # As much of an article's date as is known.
 _DATE = "left(published::VARCHAR, CASE published_precision WHEN 'day' THEN 10 WHEN 'month' THEN 7 ELSE 4 END)"
+
+
+# The licence in what is entered of an article's rights: the statement after it is a URI, and has no space.
+_LICENSE = "left(rights, length(rights) - strpos(reverse(rights), ' '))"
+
+
+def _rights(count: Count) -> Rights:
+    if isinstance(count.value, Further):
+        return Rights(count.value, None, count.n)
+    license_, statement = count.value.rsplit(" ", 1)
+    return Rights(license_, statement, count.n)
+
+
+def _licensed(catalogue: Catalogue, start: str) -> int:
+    ((n,),) = catalogue.query(f"SELECT count(*) FROM articles WHERE starts_with(rights, {_quoted(start)})")
+    return int(n)
+
+
+def _labels(catalogue: Catalogue, tally: Tally, labellers: Sequence[str]) -> Labels:
+    by_basis: Counter[str] = Counter()
+    for (basis, _), n in tally.labels.items():
+        by_basis[basis] += n
+    n, gold, came, with_intensity, kinds, annotators = 0, 0, 0, 0, [], []
+    if "stances" in catalogue.tables:
+        here = ", ".join(map(_quoted, ["", *labellers]))
+        sql = f"""
+            SELECT count(*), count(*) FILTER (is_gold), count(*) FILTER (annotator_id NOT IN ({here})),
+            count(intensity), list_sort(list(DISTINCT annotator_kind)) FROM stances
+        """
+        ((n, gold, came, with_intensity, kinds),) = catalogue.query(sql)
+        annotators = _annotators(catalogue)
+    return Labels(
+        n=n,
+        gold=gold,
+        quoted=by_basis["stated"],
+        absent=by_basis["absent"],
+        external=by_basis["external"],
+        quotes=tally.counts["label_quotes"],
+        came=came,
+        with_intensity=with_intensity,
+        articles=tally.counts["labelled"],
+        gold_articles=tally.counts["gold"],
+        holders=sorted({holder for _, holder in tally.labels}),
+        kinds=kinds,
+        annotators=annotators,
+    )
+
+
+def _annotators(catalogue: Catalogue) -> list[Annotating]:
+    """Give who labelled most, and all others together."""
+    sql = f"""
+        SELECT annotator_id, annotator_kind, count(*) AS n, count(*) FILTER (is_gold) AS gold,
+        count(*) OVER () AS annotators, sum(n) OVER () AS labels, sum(gold) OVER () AS golds
+        FROM stances GROUP BY 1, 2 ORDER BY n DESC, 1, 2 LIMIT {TOLD}
+    """
+    found = catalogue.query(sql)
+    told = [Annotating(*row[:4]) for row in found]
+    further = [annotators - len(told) for *_, annotators, _, _ in found[:1]]
+    if not any(further):
+        return told
+    labels, golds = found[0][5:]
+    n, gold = int(labels) - sum(one.n for one in told), int(golds) - sum(one.gold for one in told)
+    return [*told, Annotating(Further(further[0]), None, n, gold)]
 
 
 def _spread(catalogue: Catalogue, column: str) -> Spread:
@@ -357,9 +494,13 @@ def _alpha(items: Iterable[tuple[Sequence[Any], int]], values: Sequence[Any], le
 
 
 def _flat(tally: Tally, column: str) -> dict[str, int]:
-    """Count the articles by the basis of the claim that *column*'s value comes from; `unknown` where it is null."""
+    """Count the articles by the basis of the claim that *column*'s value comes from.
+
+    `given` are those that have a value without a claim, `unknown` those where it is null.
+    """
     counts = {basis: tally.firm[column, basis] for basis in BASES}
-    return counts | {"unknown": tally.counts["articles"] - sum(counts.values())}
+    known = tally.counts[column]
+    return counts | {"given": known - sum(counts.values()), "unknown": tally.counts["articles"] - known}
 
 
 def _roles() -> list[str]:

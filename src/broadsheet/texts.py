@@ -6,9 +6,10 @@ import codecs
 import fnmatch
 import glob
 import hashlib
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,60 +30,91 @@ def write(folder: Path, patterns: Sequence[str], encodings: Mapping[str, str], p
     byte order mark is no part of the text; nothing else is changed.
     """
     problems: list[Problem] = []
-    with pq.ParquetWriter(place, SCHEMA, compression="zstd") as table:
-        for batch in _batches(_files(folder, patterns, problems), encodings, problems):
+    # It is read once, and soon: to compress it would take longer than to write it.
+    with pq.ParquetWriter(place, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as table:
+        for batch in _batches(folder, _files(folder, patterns, problems), encodings, problems):
             table.write_batch(batch)
     return problems
 
 
-def _files(folder: Path, patterns: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, Path]]:
-    """Give the name and the path of each file that *patterns* match, once."""
-    here, seen = folder.resolve(), set[str]()
+def _files(folder: Path, patterns: Sequence[str], problems: list[Problem]) -> Iterator[str]:
+    """Give the name of each file in *folder* that *patterns* match, once."""
+    # Strings and few system calls: thousands of files are nothing special.
+    here, seen, parents = os.path.realpath(folder), set[str](), dict[str, bool]()
     for pattern in patterns:
-        names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207 - Path.glob refuses some
-        names = [name for name in names if (folder / name).is_file()]
-        if not names:
-            problems.append(Problem("BS101", pattern, "no file is there that the recipe names so"))
-        for name in names:
-            if not (folder / name).resolve().is_relative_to(here):
+        found = False
+        for name in sorted(glob.glob(pattern, root_dir=folder, recursive=True)):  # noqa: PTH207 - Path.glob refuses some
+            place = f"{here}/{name}"
+            mode = os.lstat(place).st_mode
+            if stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and not Path(place).is_file()):
+                continue
+            found = True
+            parent = name.rpartition("/")[0]
+            if parent not in parents:
+                parents[parent] = _is_in(f"{here}/{parent}", here)
+            if not name.isascii() and any("\udc80" <= letter <= "\udcff" for letter in name):
+                problems.append(Problem("BS102", os.fsencode(name).decode(errors="replace"), "its name is not UTF-8"))
+            elif not parents[parent] or (stat.S_ISLNK(mode) and not _is_in(place, here)):
                 problems.append(Problem("BS121", name, "it lies outside the dataset's folder"))
             elif name not in seen:
                 seen.add(name)
-                yield name, folder / name
+                yield name
+        if not found:
+            problems.append(Problem("BS101", pattern, "no file is there that the recipe names so"))
+
+
+def _is_in(place: str, folder: str) -> bool:
+    return Path(os.path.realpath(place)).is_relative_to(folder)
 
 
 def _batches(
-    files: Iterator[tuple[str, Path]], encodings: Mapping[str, str], problems: list[Problem]
+    folder: Path, names: Iterator[str], encodings: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[pa.RecordBatch]:
-    rows: list[Mapping[str, Any]] = []
+    rows: list[tuple[str, ...]] = []
     size = 0
-    for name, path in files:
-        data = path.read_bytes()
+    for name in names:
+        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 - thousands of them
+            data = file.read()
         found = _text(data, name, encodings)
         if isinstance(found, Problem):
             problems.append(found)
             continue
-        parts = {"path": name, "folder": Path(name).parent.name, "name": path.name, "stem": path.stem}
-        rows.append({**parts, "text": found, "sha256": hashlib.sha256(data).hexdigest()})
+        parent, _, last = name.rpartition("/")
+        stem = os.path.splitext(last)[0]  # noqa: PTH122 - as above
+        rows.append((name, parent.rpartition("/")[2], last, stem, found, hashlib.sha256(data).hexdigest()))
         size += len(found)
         if size >= _BATCH:
-            yield pa.RecordBatch.from_pylist(rows, SCHEMA)
+            yield _batch(rows)
             rows, size = [], 0
-    yield pa.RecordBatch.from_pylist(rows, SCHEMA)
+    yield _batch(rows)
+
+
+def _batch(rows: Sequence[tuple[str, ...]]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    return pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], schema=SCHEMA)
 
 
 def _text(data: bytes, name: str, encodings: Mapping[str, str]) -> str | Problem:
     if data.startswith(reading.LFS_POINTER):
         return Problem("BS115", name, "the file is a pointer of Git LFS, not the data", hint="Run `git lfs pull`.")
     encoding = next((encodings[pattern] for pattern in encodings if fnmatch.fnmatchcase(name, pattern)), None)
-    if encoding is None:
-        text, problems = jsonl.decode(data.removeprefix(codecs.BOM_UTF8), name)
-        hint = "Convert the file, or say what it is in: [texts.encodings]."
-        return Problem(**{**vars(problems[0]), "hint": hint}) if problems else text
+    if encoding is not None:
+        return _decoded(data, name, encoding)
+    text, problems = jsonl.decode(data.removeprefix(codecs.BOM_UTF8), name)
+    hint = "Convert the file, or say what it is in: [texts.encodings]."
+    return Problem(**{**vars(problems[0]), "hint": hint}) if problems else text
+
+
+def _decoded(data: bytes, name: str, encoding: str) -> str | Problem:
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding).removeprefix("\ufeff")
+        text.encode()
+    except UnicodeEncodeError as error:
+        return Problem("BS102", name, f"in {encoding}, character {error.start} is half of a pair")
     except LookupError:
         return Problem("BS105", name, f"there is no encoding {encoding!r}", hint="Say latin-1, cp1252, utf-16, …")
     except UnicodeDecodeError as error:
-        message = f"byte {error.start} is not valid {encoding}: {error.reason}"
-        return Problem("BS102", name, message)
+        return Problem("BS102", name, f"byte {error.start} is not valid {encoding}: {error.reason}")
+    except ValueError as error:
+        return Problem("BS105", name, f"{encoding!r} reads no text: {error}")
+    return text

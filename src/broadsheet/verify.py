@@ -55,7 +55,7 @@ def verify(folder: Path, workers: int | None = None, tell: Tell = silent) -> lis
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, release.CODEBOOK, "LICENSE"]
+    names = [release.CARD, release.DATASHEET, "LICENSE"]
     return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 

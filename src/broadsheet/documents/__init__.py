@@ -8,7 +8,6 @@ from __future__ import annotations
 from broadsheet import release
 from broadsheet.documents import card, datasheet, licence
 from broadsheet.documents.facts import Facts, gather
-from broadsheet.problems import raise_if
 
 __all__ = ["Facts", "gather", "render"]
 
@@ -21,6 +20,5 @@ def render(facts: Facts) -> dict[str, bytes]:
         "LICENSE": licence.render(facts),
     }
     # The codebook is the annotators' own text: rationales cite its rules, so it goes along as it is.
-    codebook, problems = facts.recipe.read(facts.recipe.annotations("codebook.md"))
-    raise_if(problems)
-    return {name: text.encode() for name, text in documents.items()} | {release.CODEBOOK: codebook}
+    codebook = {} if facts.codebook is None else {release.CODEBOOK: facts.codebook}
+    return {name: text.encode() for name, text in documents.items()} | codebook

@@ -37,12 +37,11 @@ def front_matter(facts: Facts) -> dict[str, Any]:
         "pretty_name": recipe.title,
         "language": [count.value for count in facts.summary.by_language if isinstance(count.value, str)],
         "license": recipe.rights["license"],
-        "license_name": recipe.rights["license_name"],
+        **({"license_name": recipe.rights["license_name"]} if recipe.rights["license"] == "other" else {}),
         "license_link": "LICENSE",
         "task_categories": list(recipe.task_categories),
         "annotations_creators": annotations_creators(facts),
-        "language_creators": ["found"],
-        "source_datasets": ["original"],
+        **({"language_creators": ["found"], "source_datasets": ["original"]} if recipe.sources else {}),
         "multilinguality": ["monolingual" if len(facts.summary.by_language) == 1 else "multilingual"],
         "size_categories": [next((name for n, name in SIZE_CATEGORIES.items() if rows < n), "n>1B")],
         "tags": list(recipe.tags),
@@ -54,11 +53,14 @@ def front_matter(facts: Facts) -> dict[str, Any]:
 
 
 def annotations_creators(facts: Facts) -> list[str]:
-    """Give the hub's terms for who made the annotations, from what the recipe says of the annotators."""
-    kinds = {"source" if one.role == "source" else one.kind for one in facts.recipe.annotators}
-    machine = "machine-generated"
-    terms = {"model": machine, "rule": machine, "human": "expert-generated", "source": "found"}
-    return sorted({terms[kind] for kind in kinds}) or ["no-annotation"]
+    """Give the hub's terms for who made the annotations: the labels there are, and what was read off pages.
+
+    A person may be an expert or not: the hub has no term for that but ``other``.
+    """
+    labels = facts.summary.labels
+    kinds = {one.kind for one in facts.recipe.annotators if one.role != "source" and (labels.n or facts.recipe.sources)}
+    terms = {{"model": "machine-generated", "rule": "machine-generated", "human": "other"}[kind] for kind in kinds}
+    return sorted(terms | ({"found"} if labels.came else set())) or ["no-annotation"]
 
 
 def _config(facts: Facts, table: str) -> dict[str, Any]:

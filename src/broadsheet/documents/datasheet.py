@@ -56,6 +56,7 @@ def render(facts: Facts) -> str:
         s=facts.summary,
         sections=sections,
         statuses=counts,
+        names=facts.label_names,
         parts=[name for name in env.list_templates() if name.startswith("parts/")],
         roles=contract.table_schema("paragraphs")["properties"]["role"]["x-enum-descriptions"],
         labels=contract.table_schema("stances")["properties"]["stance"]["x-enum-descriptions"],

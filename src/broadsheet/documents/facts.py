@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from broadsheet import contract, jsonl, storage
+from broadsheet import contract, jsonl, mapping, release, storage
 from broadsheet.contract import Field, Row, Schema
 from broadsheet.merge import Merged
+from broadsheet.problems import raise_if
 from broadsheet.recipe import Recipe
 from broadsheet.release import is_data
 from broadsheet.segment import Article
@@ -54,7 +55,8 @@ class Facts:
     """All that a document may say: the recipe, figures, the tables' sizes and fields, the digest.
 
     *articles* and their *gold* labels are there one by one where there are few of them, and otherwise not at all.
-    *rejects* is the number of rows of the input that have problems and are not here, by table.
+    *rejects* is the number of rows of the input that have problems and are not here, by table. *codebook* is by what
+    labels were given here, if any were.
     """
 
     recipe: Recipe
@@ -66,6 +68,41 @@ class Facts:
     gold: Sequence[Row]
     rejects: Mapping[str, int]
     notes: Sequence[LineNote]
+    codebook: bytes | None
+
+    @property
+    def own_fields(self) -> Sequence[str]:
+        """The columns that the dataset adds to the contract, with their tables."""
+        return [
+            f"`{table}.{name}`"
+            for table, schema in self.schemas.items()
+            for name in schema["properties"]
+            if name not in contract.table_schema(table)["properties"]
+        ]
+
+    @property
+    def files(self) -> Sequence[tuple[str, str, str]]:
+        """Where a table's files lie, by split: the Parquet files, and the JSON Lines."""
+        table = "<table>"
+        return [
+            (
+                split.name,
+                release.parquet_pattern(table, split.name, split.shards),
+                release.jsonl_path(table, split.name, 0, split.shards).replace("-00000-", "-*-"),
+            )
+            for split in self.sizes["articles"].splits
+        ]
+
+    @property
+    def label_names(self) -> Mapping[str, str]:
+        """What the labels of the source are called here, where the recipe says so; those of a preset in lower case."""
+        section = self.recipe.stance or {}
+        return {**mapping.PRESETS.get(section.get("preset", ""), {}), **section.get("labels", {})}
+
+    @property
+    def only_models(self) -> bool:
+        """Whether whoever labelled, or is named in the recipe, is a model."""
+        return {*self.summary.labels.kinds, *(one.kind for one in self.recipe.annotators)} == {"model"}
 
     @property
     def fields(self) -> Mapping[str, list[Field]]:
@@ -78,8 +115,11 @@ def gather(
 ) -> Facts:
     """Give the facts of the release whose tables lie at *place*; *articles* are those that were cut out of pages.
 
-    Tables without rows are no tables any more.
+    Tables without rows are no tables any more. Raise `InvalidData` if there is no codebook, and somebody labels by it.
     """
+    codebook, problems = recipe.codebook()
+    raise_if(problems)
+    labellers = [*(one.id for one in recipe.labellers), *(["consensus"] if recipe.passes else [])]
     sizes = {
         table: Size(
             [
@@ -93,7 +133,7 @@ def gather(
     few = merged.rows("articles") <= SHOWN
     return Facts(
         recipe=recipe,
-        summary=summarize(merged.catalogue, merged.tally, [target.id for target in recipe.targets]),
+        summary=summarize(merged.catalogue, merged.tally, [target.id for target in recipe.targets], labellers),
         digest=merged.digest(),
         sizes=sizes,
         schemas={table: schema for table, schema in schemas.items() if table in sizes},
@@ -106,6 +146,7 @@ def gather(
             for index, paragraph in enumerate(article.paragraphs)
             if paragraph.note
         ],
+        codebook=codebook,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters |= {"cell": cell, "figure": figure, "percent": percent}
+    env.filters |= {"cell": cell, "line": line, "flow": flow, "wrapped": wrapped, "figure": figure, "percent": percent}
+    env.tests |= {"slug": lambda value: re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value) is not None}
     return env
 
 
@@ -31,6 +33,24 @@ def cell(value: Any) -> str:
         return "—"
     text = re.sub(r"\s*\n\s*", " ⏎ ", str(value))
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", text)
+
+
+def line(value: str) -> str:
+    """Give *value*, which is Markdown, as the text of a table's cell: on one line, and in one cell."""
+    return re.sub(r"(?<!\\)\|", r"\|", flow(value))
+
+
+def flow(text: str) -> str:
+    """Give *text* as one line, its words one space apart; none stands before a full stop or a comma."""
+    return re.sub(r" ([.,])(?= |$)", r"\1", " ".join(text.split()))
+
+
+def wrapped(text: str, indent: int = 3) -> str:
+    """Give *text* as a paragraph of plain text with lines of at most 78 characters."""
+    margin = indent * " "
+    return textwrap.fill(
+        flow(text), 78, initial_indent=margin, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def without_double_blanks(text: str) -> str:

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -71,9 +71,11 @@ class Static:
                 self._put(f"{folder}/{name}", own.files[name].path)
         return folder
 
-    def opened(self, name: str, where: str) -> AbstractContextManager[IO[bytes]]:
-        """Give the file as it lies there."""
-        return self._opened(f"{where}/{name}")
+    @contextmanager
+    def opened(self, name: str, where: str) -> Iterator[IO[bytes]]:
+        """Give the file as it lies there; what goes wrong while it is read is told as well."""
+        with self._asking(), self._opened(f"{where}/{name}") as stream:
+            yield stream
 
     def name(self, own: Ready, there: There, where: str) -> None:
         """Have the pointer name the version, unless it names this or a later one already."""
