@@ -164,6 +164,15 @@ def test_a_place_of_something_else_is_left_alone(first: Path, tmp_path: Path) ->
     _refused("BS804", first, str(tmp_path))
 
 
+def test_a_version_that_was_begun_with_other_files_is_left_alone(first: Path, second: Path, tmp_path: Path) -> None:
+    publish(first, str(tmp_path / "site"))
+    (tmp_path / "site" / "v1.1.0").mkdir()
+    (tmp_path / "site" / "v1.1.0" / "thesis.txt").write_text("mine")
+    assert "v1.1.0/ was begun, with files that this release has not: thesis.txt" in _refused(
+        "BS804", second, str(tmp_path / "site")
+    )
+
+
 def test_texts_that_are_not_open_need_a_basis(tmp_path: Path) -> None:
     dataset = dataset_in(tmp_path / "dataset", basis="")
     assert "1 article has a text whose rights are not open: tram-meeting" in _refused(

@@ -44,6 +44,9 @@ class Static:
             folder = _folder(own)
             files = dict(self._held(folder))
             named = files if release.CHECKSUMS in files else None
+            if named is None and (left := sorted(files.keys() - own.files.keys())):
+                message = f"{folder}/ was begun, with files that this release has not: {', '.join(left[:5])}"
+                raise InvalidData([Problem("BS804", self.address, message, hint="Remove that folder, if it may go.")])
             names = self._names()
             versions_there = sorted(name for name in names if _VERSION.fullmatch(name))
             card = self._card(at or (versions_there[-1] if versions_there else None))
@@ -62,9 +65,6 @@ class Static:
     def send(self, own: Ready, there: There, plan: Plan, tell: Tell) -> str:  # noqa: ARG002 - not all targets need all
         """Put each file there that is not there yet, SHA256SUMS last."""
         folder = _folder(own)
-        if plan.removed:
-            message = f"{folder}/ was begun, with files that this release has not: {', '.join(plan.removed[:5])}"
-            raise InvalidData([Problem("BS804", self.address, message, hint="Remove that folder yourself, if it may.")])
         with self._asking():
             for number, name in enumerate(sorted(plan.sent, key=lambda name: name == release.CHECKSUMS), start=1):
                 tell(f"sending file {number} of {len(plan.sent)}")
