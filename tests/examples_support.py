@@ -27,13 +27,13 @@ def run(folder: Path, *arguments: str) -> Result:
 def lay_out(example: Path, folder: Path) -> str:
     """Make *folder* the case that *example* describes, and give the command it is about.
 
-    The valid minimal dataset is copied; where the command checks it or its release, it is built; the example's files
-    are laid over it, those in REMOVED are removed, and what change.py does is done.
+    The valid minimal dataset is copied; where the command checks or publishes it or its release, it is built; the
+    example's files are laid over it, those in REMOVED are removed, and what change.py does is done.
     """
     shutil.copytree(MINIMAL, folder)
     control = example / "COMMAND"
     command = control.read_text().strip() if control.exists() else "build ."
-    if command.startswith(("check .", "check release")):
+    if command.startswith(("check .", "check release", "publish")):
         built = run(folder, "build", ".")
         assert built.exit_code == 0, built.output
     for path in sorted(example.rglob("*")):

@@ -266,6 +266,38 @@ def segment(
     typer.echo(f"{out}: {len(segments)} segments and {len(roles)} runs of roles to review")
 
 
+@app.command()
+def publish(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="A folder with a dataset.toml and a release.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="hf://datasets/NAMESPACE/NAME, or a folder or URL (file://, s3://, …) to host it."
+        ),
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="Make a new repository private. It hides none that is there.")
+    ] = False,
+    create_pr: Annotated[
+        bool, typer.Option("--create-pr", help="Propose the version in a pull request; nothing is tagged.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and send nothing.")] = False,
+) -> None:
+    """Publish a dataset's release, as a whole, and read it back.
+
+    It must verify, its version must be frozen, and greater than the one at the target by what the data demand. Texts
+    whose rights are not open need a basis in the recipe, or a private repository. If the work stops, the public sees
+    the old version or the new one, and the same command goes on from there. A hub's token comes from HF_TOKEN, or the
+    hub's own login.
+    """
+    with _boundary("interrupted; give the same command again, and it goes on from here"), _progress() as tell:
+        from broadsheet.publish import publish as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
+
+        done = run(dataset, target, tell, private=private, create_pr=create_pr, dry_run=dry_run)
+    typer.echo(done.plan.text())
+    typer.echo(f"published: {done.where}; every file was read back" if done.where else "dry run: nothing was sent")
+
+
 def main() -> None:
     """Run the command line; the entry point of the console script."""
     global _is_own_process  # noqa: PLW0603 - a process has one state, and this is about it
@@ -274,7 +306,7 @@ def main() -> None:
 
 
 @contextmanager
-def _boundary() -> Iterator[None]:
+def _boundary(interrupted: str = "interrupted; nothing was changed") -> Iterator[None]:
     """Turn what goes wrong into messages and an exit code; no traceback reaches a user."""
     try:
         yield
@@ -282,7 +314,7 @@ def _boundary() -> Iterator[None]:
         _print(error.problems)
         raise typer.Exit(2 if isinstance(error, CannotRun) else 1) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was changed", err=True)
+        typer.echo(interrupted, err=True)
         raise typer.Exit(130) from None
     except OSError as error:
         where = str(error.filename or "the file system")

@@ -364,8 +364,8 @@ CODES: dict[str, Code] = {
     ),
     "BS605": Code(
         "unreachable",
-        "A URL cannot be fetched.",
-        "Check the address and the connection.",
+        "A URL cannot be fetched, or a target of a publication does not answer, or refuses.",
+        "Check the address, the connection, and what you may do there.",
     ),
     "BS606": Code(
         "worker-died",
@@ -405,6 +405,51 @@ CODES: dict[str, Code] = {
         "changelog-has-the-version",
         "The dataset's `CHANGELOG.md` has a section on a version that is not released yet.",
         "Put what you wrote under `## [Unreleased]`: a release moves it to the section that it writes.",
+    ),
+    # 8: publication
+    "BS801": Code(
+        "not-frozen",
+        "A release is to be published, but the ledger of the dataset, `versions.jsonl`, does not have its version with "
+        "its data digest.",
+        "Freeze the version first, or build again what was frozen.",
+    ),
+    "BS802": Code(
+        "version-taken",
+        "The target has this version already, and it is another. A published version is never moved or changed.",
+        "Publish the changes under a new version.",
+    ),
+    "BS803": Code(
+        "bump-too-small",
+        "The version says less than the data do: it is not greater than the one at the target, or the step from that "
+        "one to this is smaller than what changed.",
+        "Choose a greater version in `dataset.toml`, build, and freeze it.",
+    ),
+    "BS804": Code(
+        "another-dataset",
+        "The target holds another dataset, or something else than a dataset that was published by this program.",
+        "Name another target. What is there is never replaced by something else.",
+    ),
+    "BS805": Code(
+        "rights-not-open",
+        "Articles have a text that not everybody may pass on: neither `rights.statement` nor `rights.license` is that "
+        "of Creative Commons or of the public domain, and the recipe states no basis for publishing it.",
+        "State in `redistribution`, under `[rights]` in `dataset.toml`, on what basis the texts are published; or "
+        "leave them out; or publish on a hub with --private.",
+    ),
+    "BS806": Code(
+        "target-moved",
+        "Somebody else changed the target while this publication was under way. It stopped, and changed nothing there.",
+        "Look at what is there now, with --dry-run, and decide again.",
+    ),
+    "BS807": Code(
+        "read-back-differs",
+        "A file that was read back from the target is not the one that was sent. The version was not given its name.",
+        "Give the same command again; if it stays so, the target alters files, and is none to publish at.",
+    ),
+    "BS808": Code(
+        "target-unusable",
+        "Nothing can be published at this address, or not with these options.",
+        "The message says why: name a dataset of a hub, a folder, or a URL that can be written to.",
     ),
 }
 

@@ -45,6 +45,8 @@ def front_matter(facts: Facts) -> dict[str, Any]:
         "multilinguality": ["monolingual" if len(facts.summary.by_language) == 1 else "multilingual"],
         "size_categories": [next((name for n, name in SIZE_CATEGORIES.items() if rows < n), "n>1B")],
         "tags": list(recipe.tags),
+        # Who publishes compares it: titles change, a dataset's name is what it is.
+        "broadsheet": {"dataset": recipe.name},
         "configs": [_config(facts, table) for table in facts.schemas],
         "dataset_info": [_info(facts, table) for table in facts.schemas],
     }
