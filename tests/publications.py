@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from broadsheet import release, versions
 from broadsheet.build import build
 from broadsheet.progress import Tell
 from tests.examples_support import MINIMAL
@@ -42,8 +43,10 @@ def dataset_in(folder: Path, version: str = "1.0.0", articles: int = 1, *, basis
 def freeze(folder: Path) -> None:
     """Build the dataset in *folder*, and write its version down as frozen."""
     built = build(folder)
-    with (folder / "versions.jsonl").open("a", encoding="utf-8") as ledger:
-        ledger.write(json.dumps({"version": built.version, "digest": built.digest}) + "\n")
+    ledger, _ = versions.read(folder)
+    checksums = release.sha256(folder / "release" / release.CHECKSUMS)
+    grown = ledger.grown(built.version, "2021-06-01", built.digest, checksums)
+    (folder / versions.LEDGER).write_bytes(grown.text)
 
 
 def allow(folder: Path) -> None:

@@ -10,7 +10,7 @@ from broadsheet.publish.ready import Card, Ready
 
 if TYPE_CHECKING:
     from broadsheet.publish.target import There
-    from broadsheet.publish.versions import Bump
+    from broadsheet.versions import Bump
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Plan:
             return f"{self.address}: version {new} is there already"
         if self.old is None:
             return f"{self.address}: version {new}, the first one"
-        demanded = f"; the data demand: {self.required}" if self.required is not None else ""
+        demanded = f"; the data demand: {self.required.name.lower()}" if self.required is not None else ""
         return f"{self.address}: version {self.old.version} → {new}{demanded}"
 
     def _files(self) -> Iterator[str]:

@@ -73,6 +73,6 @@ def of_bump(own: Ready, plan: Plan, address: str) -> Iterator[Problem]:
         step = f"{plan.old.version} to {own.card.version}"
         said = f"{step} is no step forward"
         if offered:
-            said = f"{step} is a {offered} bump, and the data demand a {plan.required} one"
+            said = f"{step} is a {offered.name.lower()} bump, and the data demand a {plan.required.name.lower()} one"
         hint = "Rows or fields that go, and types that change, are major; new data are minor; the rest is a patch."
         yield Problem("BS803", address, said, hint=hint)

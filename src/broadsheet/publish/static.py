@@ -19,10 +19,11 @@ from typing import IO, Any
 from broadsheet import reading, release, storage
 from broadsheet.problems import InvalidData, Problem
 from broadsheet.progress import Tell
-from broadsheet.publish import target, versions
+from broadsheet.publish import target
 from broadsheet.publish.plan import Plan
 from broadsheet.publish.ready import Card, Held, Ready, card_of, digest_of
 from broadsheet.publish.target import There
+from broadsheet.versions import Version
 
 POINTER = "latest.json"
 # Where files of a local folder lie until they are whole.
@@ -51,7 +52,7 @@ class Static:
             versions_there = sorted(name for name in names if _VERSION.fullmatch(name))
             card = self._card(at or (versions_there[-1] if versions_there else None))
             known = {POINTER, _PASSING, *(versions_there if card else [])}
-            leads = at is not None and versions.order(at[1:]) >= versions.order(own.card.version)
+            leads = at is not None and Version.parse(at[1:])[:3] >= Version.parse(own.card.version)[:3]
             return There(
                 at,
                 card,
