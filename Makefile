@@ -1,7 +1,7 @@
 # `make dataset` and `make test` are the two commands a newcomer needs; each sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
-DOCUMENTS := README.md docs/problems.md docs/segment.md
+DOCUMENTS := README.md docs/problems.md docs/segment.md docs/versions.md
 
 .PHONY: dataset test test-slow lint check docs lock clean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import cog
 
 from broadsheet.problems import CODES
+from broadsheet.versions import RULES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "tests" / "examples" / "invalid"
@@ -29,6 +31,23 @@ def session(name: str, text: str, command: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).write_text(text, encoding="utf-8")
         _fence("console", f"$ {command}\n{_run(['sh', '-c', command], folder)}")
+
+
+def walk(*commands: str) -> None:
+    """Paste *commands* and what they print, one after another in one folder; `tram` in it is the minimal dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(EXAMPLES.parent / "valid" / "minimal", Path(folder) / "tram")
+        for command in commands:
+            told = _run(["sh", "-c", f"exec 2>&1; {command} || echo exit code $?"], folder)
+            _fence("console", f"$ {command}\n{told}")
+
+
+def rules() -> None:
+    """Paste the table of what calls for which version."""
+    cog.outl("\n| what changed | version | that is |\n| --- | --- | --- |")
+    for name, (bump, what) in RULES.items():
+        cog.outl(f"| {name} | {bump.name} | {what} |")
+    cog.outl("")
 
 
 def python(code: str) -> None:

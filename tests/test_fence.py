@@ -313,6 +313,7 @@ def test_a_query_whose_process_is_killed_is_a_problem(folder: Path) -> None:
     assert (problem.code, problem.message) == ("BS120", "the process that ran it was killed by signal 9")
 
 
+@pytest.mark.slow
 def test_a_large_sort_stays_within_its_memory(folder: Path) -> None:
     scratch = folder.parent / "scratch"
     scratch.mkdir()

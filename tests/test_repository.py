@@ -21,10 +21,11 @@ TRACKED = subprocess.run(
 ).stdout.splitlines()
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/problems.md", "docs/segment.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/problems.md", "docs/segment.md", "docs/versions.md"])
 def test_pasted_output_is_real(document: str) -> None:
     command = [sys.executable, "-m", "cogapp", "--check", "--diff", document]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    # What is quoted is what this checkout prints, wherever the package was installed from.
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}
     finished = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 

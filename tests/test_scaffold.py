@@ -22,7 +22,6 @@ import pytest
 
 from broadsheet import scaffold
 from broadsheet.contract import Row
-from tests.conftest import REPOSITORY
 from tests.examples_support import run
 
 GULLS = "Gulls met at the harbour.\nThe ferry waited."
@@ -583,28 +582,3 @@ def test_what_fails_on_the_way_into_an_empty_folder_leaves_it_empty(
     before = _contents(tmp_path)
     assert run(tmp_path, "init", "corpus", "--from", "a.csv").exit_code == 130
     assert _contents(tmp_path) == before
-
-
-@pytest.mark.slow
-def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(tmp_path),
-        ".",
-    ]
-    subprocess.run(pip, cwd=REPOSITORY, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    programs = tmp_path / "venv" / "bin"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    subprocess.run([programs / "pip", "install", "--quiet", str(wheel)], cwd=tmp_path, env=environment, check=True)
-    (tmp_path / "press.csv").write_bytes(CSV)
-    for arguments in (["init", "corpus", "--from", "press.csv"], ["build", "corpus"], ["check", "corpus"]):
-        subprocess.run([programs / "broadsheet", *arguments], cwd=tmp_path, env=environment, check=True)

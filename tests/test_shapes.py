@@ -92,6 +92,7 @@ def _written(quote: str, escape: str, *, header: bool) -> str:
     return "".join(",".join(map(field, row)) + "\n" for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", [False, True])
 @pytest.mark.parametrize(("quote", "escape"), [("'", "'"), ("'", "\\"), ('"', '"'), ('"', "\\")])
 def test_no_wrong_dialect_loses_or_garbles_a_row(quote: str, escape: str, *, header: bool, tmp_path: Path) -> None:
@@ -176,14 +177,14 @@ def test_a_json_document_for_each_article_with_keys_of_its_own(tmp_path: Path) -
 
 def test_nested_lines_with_dates_in_objects_and_keys_first_seen_late(tmp_path: Path) -> None:
     def line(n: int) -> dict[str, Any]:
-        more = {"byline": {"name": "Anna Harbour"}} if n == 30_000 else {}
+        more = {"byline": {"name": "Anna Harbour"}} if n == 21_000 else {}
         return {
             "_id": {"$oid": f"{n:06}"},
             "posted": {"$date": f"2021-05-{n % 28 + 1:02}T10:00:00Z"},
             "b": f"T{n}.",
         } | more
 
-    lines = [line(n) for n in range(30_001)]
+    lines = [line(n) for n in range(21_001)]
     sql = """
         SELECT _id."$oid" AS id, b AS text, posted."$date"[:10] AS published, byline.name AS author
         FROM read_json('a.jsonl')
@@ -369,7 +370,7 @@ def test_texts_with_a_table_of_metadata(kind: str, tmp_path: Path) -> None:
     for number, (more, rows, codes) in enumerate(
         [
             ({"source/c.txt": "It fell."}, METADATA, {"BS204"}),
-            ({}, [*METADATA, {"file": "c", "id": "three", "title": "Fog"}], {"BS201", "BS204"}),
+            ({}, [*METADATA, {"file": "c", "id": "three", "title": "Fog"}], {"BS201"}),
             ({"source/other/b.txt": "It blew again."}, METADATA, {"BS207"}),
         ]
     ):
@@ -584,7 +585,7 @@ def test_fields_of_ones_own_reach_every_part_of_a_release(tmp_path: Path) -> Non
         "import json, sys; from datasets import load_dataset\n"
         "rows = load_dataset(sys.argv[1], 'articles', split='train')\n"
         "print(json.dumps([rows.features['desk'].names, [rows.features['desk'].int2str(n) for n in rows['desk']], "
-        "rows['topics'], rows['edition'], str(rows.features['seen'].dtype)], default=str))"
+        "list(rows['topics']), list(rows['edition']), str(rows.features['seen'].dtype)], default=str))"
     )
     environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
     said = subprocess.run(

@@ -11,15 +11,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broadsheet import contract, documents, extensions, recipe, release, shards, sources, spread, verify
+from broadsheet import (
+    contract,
+    documents,
+    extensions,
+    recipe,
+    release,
+    shards,
+    sources,
+    spread,
+    succession,
+    verify,
+    versions,
+)
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Schema
+from broadsheet.diff import Side
 from broadsheet.merge import Merged
 from broadsheet.problems import InvalidData, Problem, raise_if
 from broadsheet.progress import Tell, silent
 from broadsheet.recipe import Recipe
 from broadsheet.rejects import Rejects
 from broadsheet.shards import Job
+from broadsheet.succession import Past
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ def build(
     scheduler: str | None = None,
     *,
     keep_going: bool = False,
+    against: str | None = None,
 ) -> Built:
     """Build the release of the dataset in *folder* into *place*, by default the folder's own ``release/``.
 
@@ -57,13 +72,17 @@ def build(
 
     One bad row stops the build; with *keep_going*, rows with problems go to the folder's ``rejects/``, and the others
     are built, under a version that says so. What hangs on a row that was left out is left out in turn.
+
+    Where versions were released, this one must be honest: see `succession.judge`. The last release is looked for, or it
+    is the one called *against*.
     """
     tell("reading")
     dataset = recipe.read(folder)
+    past = succession.past(dataset, against)
     rejects = Rejects(wanted=keep_going)
     while True:
         try:
-            return _build(dataset, place, tell, (workers, scheduler), rejects)
+            return _build(dataset, place, tell, (workers, scheduler), rejects, past=past)
         except InvalidData as error:
             if not rejects.take(error.problems):
                 raise
@@ -76,6 +95,8 @@ def _build(
     tell: Tell,
     crew: tuple[int | None, str | None],
     rejects: Rejects,
+    *,
+    past: Past,
 ) -> Built:
     schemas = extensions.schemas(dataset)
     goal, (workers, scheduler) = place or dataset.release, crew
@@ -105,7 +126,12 @@ def _build(
         texts = documents.render(facts)
         for name, data in [*texts.items(), *_schema_files(facts.schemas)]:
             release.write(stage.folder, name, data)
-        release.write_checksums(stage.folder, merged.checksums())
+        identity = versions.identity(dataset.name, dataset.version, facts.digest, past.ledger)
+        release.write(stage.folder, versions.IDENTITY, identity)
+        checksums = release.write_checksums(stage.folder, merged.checksums())
+        made = Side(str(goal), stage.data, facts.schemas, checksums, dataset.version, facts.digest)
+        merged.problems += succession.judge(dataset, past, made, release.sha256(stage.folder / release.CHECKSUMS))
+        raise_if(merged.problems)
         tell("verifying")
         raise_if(list(verify.check_sources(stage.data, given.shards, facts.schemas)))
         raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))

@@ -75,13 +75,18 @@ def check_folder(folder: Path, workers: int | None = None, tell: Tell = silent) 
     raise cannot_run("BS601", folder, "it is neither a dataset's folder nor a release", hint=hint)
 
 
-def check_dataset(folder: Path, workers: int | None = None, tell: Tell = silent) -> list[Problem]:
-    """Build the dataset aside, and give what is wrong with its inputs, or where the release kept differs from it."""
+def check_dataset(
+    folder: Path, workers: int | None = None, tell: Tell = silent, against: str | None = None
+) -> list[Problem]:
+    """Build the dataset aside, and give what is wrong with its inputs, or where the release kept differs from it.
+
+    The release before it is looked for, or it is the one called *against*: see `build`.
+    """
     dataset = recipe.read(folder)
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
         fresh = Path(scratch) / "release"
         try:
-            build(folder, fresh, tell, workers)
+            build(folder, fresh, tell, workers, against=against)
         except InvalidData as error:
             return list(error.problems)
         problems = release.compare(fresh, dataset.release) if dataset.release.is_dir() else [_no_release()]

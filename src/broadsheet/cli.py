@@ -20,6 +20,13 @@ from broadsheet.progress import Tell, silent
 from broadsheet.report import Findings, render
 
 _Format = Literal["text", "json", "github", "junit", "sarif"]
+_DiffFormat = Literal["text", "json", "markdown"]
+_Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="RELEASE", help="The last release. [default: looked for in DATASET_DIR and its commits]"
+    ),
+]
 
 app = typer.Typer(
     name="broadsheet",
@@ -95,17 +102,19 @@ def build(
             "--keep-going", help="Leave out rows with problems, and build the others under a version that says so."
         ),
     ] = False,
+    against: _Against = None,
 ) -> None:
     """Build the release of a dataset.
 
     The release appears whole or not at all; with problems in the input, the one that is there stays as it was. It does
     not depend on who shares the work. With --keep-going, rows with problems go to DATASET_DIR/rejects, and the exit
-    code tells that there were some.
+    code tells that there were some. A version that was released is never built with other data, and the next one must
+    be as large a step as what changed calls for.
     """
     with _boundary(), _progress() as tell:
         from broadsheet.build import build as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
 
-        built = run(dataset, out, tell, _processes(workers), scheduler, keep_going=keep_going)
+        built = run(dataset, out, tell, _processes(workers), scheduler, keep_going=keep_going, against=against)
     if built.problems:
         _print(built.problems)
     rows = ", ".join(f"{n} {table}" for table, n in built.rows.items())
@@ -166,6 +175,64 @@ def check(
     typer.echo(render(collected.findings(", ".join(paths)), format_), nl=False)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(metavar="OLD", help="A release: a folder, a URL, hf://datasets/…@TAG, git:REV or git:REV:PATH."),
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The release to compare it with, named alike.")],
+    format_: Annotated[
+        _DiffFormat, typer.Option("--format", help="What to print: for people, programs, or a page.")
+    ] = "text",
+    max_rows: Annotated[
+        int, typer.Option("--max-rows", metavar="N", min=0, help="How many rows of each kind to name; all are counted.")
+    ] = 100,
+) -> None:
+    """Tell what changed from one release to another, and which version says so honestly.
+
+    Schemas are compared field by field, rows by their keys, labels as a table of what became what, documents by their
+    digests. The rows are those of the JSON Lines; `broadsheet check` tells whether the Parquet files hold the same.
+    """
+    with _boundary():
+        from broadsheet import changelog  # noqa: PLC0415 - it imports Arrow, which --help can do without
+        from broadsheet.diff import diff as run  # noqa: PLC0415 - the same
+
+        found = run(old, new, max_rows)
+    typer.echo(changelog.render(found, format_), nl=False)
+
+
+@app.command()
+def release(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="A folder with a dataset.toml.")] = Path(
+        "dataset"
+    ),
+    date: Annotated[
+        str | None,
+        typer.Option("--date", metavar="YYYY-MM-DD", help="The day of the release. [default: today (UTC)]"),
+    ] = None,
+    against: _Against = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes that share the work.", show_default="the cores"),
+    ] = None,
+) -> None:
+    """Freeze the version of a dataset: from now on it has these data, or it is not this version.
+
+    The dataset is built aside, and must be the release in place. Its version must be new, and as large a step as what
+    changed since the last release calls for. DATASET_DIR/CHANGELOG.md gets an entry, and DATASET_DIR/versions.jsonl,
+    the ledger that only grows, a line. Commit both.
+    """
+    with _boundary(), _progress() as tell:
+        from broadsheet import changelog  # noqa: PLC0415 - it imports Arrow, which --help can do without
+        from broadsheet.freeze import freeze  # noqa: PLC0415 - the same
+
+        frozen = freeze(dataset, date, against, _processes(workers), tell)
+    typer.echo(f"{dataset}: version {frozen.entry.version} is released\ndata digest {frozen.entry.digest}")
+    if frozen.found is not None:
+        typer.echo(f"since {frozen.entry.predecessor}: {changelog.required(frozen.found)}")
 
 
 @app.command()

@@ -128,6 +128,11 @@ def canonical(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+def indented(value: Any) -> bytes:
+    """Give *value* as a JSON document for people to read, keys in their own order."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
 def serialize(rows: Iterable[Any]) -> bytes:
     """Give *rows* as JSON Lines: one object a line, keys in their own order, each line ended by a line feed."""
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)

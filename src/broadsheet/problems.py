@@ -9,6 +9,7 @@ A check returns ``list[Problem]``; only a boundary raises; only the command line
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -371,6 +372,40 @@ CODES: dict[str, Code] = {
         "A process that did part of the work died, or the cluster that was named does not answer.",
         "Mostly the disk or the memory was full: make room, or take fewer --workers. Nothing was changed.",
     ),
+    # 7: versions
+    "BS701": Code(
+        "version-taken",
+        "The version was released already, with other data or other files. A released version never changes.",
+        "Set the version the hint names in `dataset.toml`, and build.",
+    ),
+    "BS702": Code(
+        "version-too-small",
+        "The version does not come after the one released last, or by a smaller step than what changed calls for "
+        "(the rules are in `docs/versions.md`).",
+        "Set the version the hint names, or a later one, in `dataset.toml`, and build.",
+    ),
+    "BS703": Code(
+        "ledger-edited",
+        "A line of the ledger of released versions, `versions.jsonl`, was edited, taken out or put between others, or "
+        "the file is not what was committed and lines more.",
+        "Restore the file from its history; `broadsheet release` alone writes it.",
+    ),
+    "BS704": Code(
+        "pre-release",
+        "A version with a hyphen, such as that of a build that left rows out, is a pre-release, and is not released.",
+        "Set a version without a hyphen in `dataset.toml`, correct the rows that were left out, and build.",
+    ),
+    "BS705": Code(
+        "predecessor-not-at-hand",
+        "The release before this one is neither in the dataset's folder nor in a commit of it, or the one that was "
+        "named is another; so it can't be told which version is honest. For a build, a warning.",
+        "Name it with `--against`, or fetch the history (`git fetch --unshallow`).",
+    ),
+    "BS706": Code(
+        "changelog-has-the-version",
+        "The dataset's `CHANGELOG.md` has a section on a version that is not released yet.",
+        "Put what you wrote under `## [Unreleased]`: a release moves it to the section that it writes.",
+    ),
     # 8: publication
     "BS801": Code(
         "not-frozen",
@@ -472,3 +507,15 @@ def raise_if(problems: Sequence[Problem]) -> None:
 def cannot_run(code: str, path: Path | str, message: str, hint: str = "") -> CannotRun:
     """Give the error for one problem that keeps the work from being done."""
     return CannotRun([Problem(code, str(path), message, hint=hint)])
+
+
+def visible(text: str) -> str:
+    """Give *text* on one line, without effect on a terminal: what would move or reorder it is written as an escape.
+
+    That is control characters, line separators, lone surrogates, and the bidirectional controls that reorder a line
+    (UAX #9, section 2). Joiners stay, as Persian and emoji need them.
+    """
+    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+_UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from broadsheet import reading, storage
 from broadsheet.jsonl import decode
@@ -117,15 +118,30 @@ def write(folder: Path, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
-    """Write SHA256SUMS: a line for each file of the release, as coreutils' ``sha256sum -c`` reads it.
+def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Write SHA256SUMS, and give it: a line for each file of the release, as coreutils' ``sha256sum -c`` reads it.
 
     *known* digests, of files that were hashed as they were written (and may lie elsewhere), are taken as they are.
     """
     known = known or {}
     names = sorted({*_files(folder), *known})
-    lines = [f"{known.get(name) or _sha256(folder / name)}  {name}\n" for name in names]
-    write(folder, CHECKSUMS, "".join(lines).encode())
+    checksums = {name: known.get(name) or sha256(folder / name) for name in names}
+    write(folder, CHECKSUMS, "".join(f"{digest}  {name}\n" for name, digest in checksums.items()).encode())
+    return checksums
+
+
+def sha256(path: Path) -> str:
+    """Give the SHA-256 of the file at *path*, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return sha256_of(file)
+
+
+def sha256_of(file: IO[bytes]) -> str:
+    """Give the SHA-256 of what is left in *file*."""
+    hasher = hashlib.sha256()
+    while data := file.read(reading.BLOCK):
+        hasher.update(data)
+    return hasher.hexdigest()
 
 
 def check_checksums(folder: Path) -> list[Problem]:
@@ -145,7 +161,7 @@ def check_checksums(folder: Path) -> list[Problem]:
     for name in there:
         if name not in checksums:
             problems.append(Problem("BS502", name, "SHA256SUMS does not list it"))
-        elif (found := _sha256(folder / name)) != checksums[name]:
+        elif (found := sha256(folder / name)) != checksums[name]:
             message = f"its SHA-256 is {found}, SHA256SUMS says {checksums[name]}"
             hint = "Nobody edits a release: restore the file, or build anew."
             problems.append(Problem("BS503", name, message, hint=hint))
@@ -181,7 +197,7 @@ def compare(expected: Path, found: Path) -> list[Problem]:
             problems.append(Problem("BS510", name, "the inputs build this file, but the release lacks it", hint=hint))
         elif not built.is_file():
             problems.append(Problem("BS510", name, "the inputs do not build this file", hint=hint))
-        elif _sha256(kept) != _sha256(built):
+        elif sha256(kept) != sha256(built):
             is_text = name != CHECKSUMS and not is_data(name)
             line = _first_difference(kept.read_bytes(), built.read_bytes()) if is_text else None
             problems.append(Problem("BS510", name, "it is not what the inputs build", line=line, hint=hint))
@@ -197,11 +213,6 @@ def _first_difference(old: bytes, new: bytes) -> int:
 def _files(folder: Path) -> list[str]:
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     return sorted(name for name in names if name != CHECKSUMS)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_place(place: Path) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from broadsheet import __version__
-from broadsheet.problems import CODES, Problem
+from broadsheet.problems import CODES, Problem, visible
 
 #: The formats, the one for people first.
 FORMATS = ("text", "json", "github", "junit", "sarif")
@@ -43,7 +43,7 @@ def render(findings: Findings, format_: str) -> str:
 
 def _text(findings: Findings) -> str:
     """Give a line for each problem, its hint below it, and the totals."""
-    return "\n".join([*_lines(findings.problems), _visible(_closing(findings))])
+    return "\n".join([*_lines(findings.problems), visible(_closing(findings))])
 
 
 def _json(findings: Findings) -> str:
@@ -150,22 +150,10 @@ def _lines(problems: Iterable[Problem]) -> list[str]:
     lines = []
     for problem in problems:
         mark = " (warning)" if problem.severity == "warning" else ""
-        lines.append(_visible(f"{problem}{mark}"))
+        lines.append(visible(f"{problem}{mark}"))
         if problem.hint:
-            lines.append(_visible(f"  hint: {problem.hint}"))
+            lines.append(visible(f"  hint: {problem.hint}"))
     return lines
-
-
-def _visible(text: str) -> str:
-    """Give *text* on one line, without effect on a terminal: what would move or reorder it is written as an escape.
-
-    That is control characters, line separators, lone surrogates, and the bidirectional controls that reorder a line
-    (UAX #9, section 2). Joiners stay, as Persian and emoji need them.
-    """
-    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], text)
-
-
-_UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 def _command(problem: Problem) -> str:

@@ -32,6 +32,7 @@ from broadsheet.progress import Tell, silent
 from broadsheet.rows import PARQUET_BOMB_RATIO, PARQUET_BOMB_SIZE, PARQUET_ROWS, json_lines
 from broadsheet.rules import Given, Record, short
 from broadsheet.shards import Made, Part, Shard, pass_through
+from broadsheet.versions import IDENTITY, identity_problems
 
 _PARQUET_NAME = re.compile(r"data/([a-z]+)/([A-Za-z0-9_.]+)-(\d{5})-of-(\d{5})\.parquet")
 
@@ -55,7 +56,7 @@ def verify(folder: Path, workers: int | None = None, tell: Tell = silent) -> lis
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, "LICENSE"]
+    names = [release.CARD, release.DATASHEET, "LICENSE", IDENTITY]
     return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 
@@ -359,15 +360,16 @@ class _Source:
 def check_documents(
     folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
 ) -> Iterator[Problem]:
-    """Judge what card and datasheet say of the data: the *digest*, and the *parts* by table and split."""
+    """Judge what card, datasheet and identity say of the data: the *digest*, and the *parts* by table and split."""
     if digest not in (folder / release.DATASHEET).read_text(encoding="utf-8"):
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
     card = (folder / release.CARD).read_text(encoding="utf-8")
     front = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
     try:
-        data = yaml.safe_load(front[1]) if front else None
+        data: Any = yaml.safe_load(front[1]) if front else None
         for message in _card_differences(data, parts, schemas, digest):
             yield Problem("BS509", release.CARD, message)
+        yield from identity_problems((folder / IDENTITY).read_bytes(), str(data["configs"][0]["version"]), digest)
     except (yaml.YAMLError, KeyError, TypeError) as error:
         yield Problem("BS509", release.CARD, f"its front matter is not that of a dataset card: {error!r}")
 
