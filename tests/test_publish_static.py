@@ -229,7 +229,7 @@ def test_a_file_that_comes_back_otherwise_is_never_pointed_to(address: str, firs
     assert "latest.json" not in _read(address)
 
 
-@pytest.mark.parametrize("step", ["sending file 3 of 11", "sending file 11 of 11", "reading back: file 2 of 11"])
+@pytest.mark.parametrize("step", ["sending file 3 of 12", "sending file 12 of 12", "reading back: file 2 of 12"])
 def test_a_run_that_is_killed_leaves_the_old_version_and_is_taken_up(
     step: str, address: str, first: Path, second: Path
 ) -> None:
