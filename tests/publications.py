@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broadsheet import release, versions
 from broadsheet.build import build
 from broadsheet.progress import Tell
+from broadsheet.versions import Ledger
 from tests.examples_support import MINIMAL
 
 BASIS = 'redistribution = "The texts are invented, by those who publish them."\n'
@@ -41,12 +42,12 @@ def dataset_in(folder: Path, version: str = "1.0.0", articles: int = 1, *, basis
 
 
 def freeze(folder: Path) -> None:
-    """Build the dataset in *folder*, and write its version down as frozen."""
+    """Build the dataset in *folder*, and write its version down as frozen, the first one there is."""
+    ledger = folder / "versions.jsonl"
+    ledger.unlink(missing_ok=True)
     built = build(folder)
-    ledger, _ = versions.read(folder)
-    checksums = release.sha256(folder / "release" / release.CHECKSUMS)
-    grown = ledger.grown(built.version, "2021-06-01", built.digest, checksums)
-    (folder / versions.LEDGER).write_bytes(grown.text)
+    sums = hashlib.sha256((folder / "release" / "SHA256SUMS").read_bytes()).hexdigest()
+    ledger.write_bytes(Ledger().grown(built.version, "2024-01-01", built.digest, sums).text)
 
 
 def allow(folder: Path) -> None:

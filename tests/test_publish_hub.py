@@ -209,7 +209,6 @@ def test_a_target_that_holds_something_else_is_refused(hub: Hub, first: Path, tm
     other = dataset_in(tmp_path / "other")
     recipe = other / "dataset.toml"
     recipe.write_text(recipe.read_text().replace('"harbour-tram"', '"tramway"'))
-    (other / "versions.jsonl").unlink()
     freeze(other)
     publish(first, ADDRESS)
     assert "it holds the dataset 'harbour-tram', and this is 'tramway'" in _refused("BS804", other, hub)

@@ -153,7 +153,6 @@ def test_what_is_there_is_not_replaced(address: str, first: Path, second: Path, 
     recipe = second / "dataset.toml"
     other = Path(shutil.copytree(second, tmp_path / "other"))
     (other / "dataset.toml").write_text(recipe.read_text().replace('"harbour-tram"', '"tramway"'))
-    (other / "versions.jsonl").unlink()
     freeze(other)
     assert "it holds the dataset 'harbour-tram'" in _refused("BS804", other, address)
 

@@ -13,4 +13,8 @@ def change(folder: Path) -> None:
     freeze(folder)
     labels = folder / "annotations" / "stance" / "first.jsonl"
     labels.write_text(labels.read_text().replace("By the rules.", "By other words.", 1))
+    ledger = folder / "versions.jsonl"
+    frozen = ledger.read_bytes()
+    ledger.unlink()
     build(folder)
+    ledger.write_bytes(frozen)
