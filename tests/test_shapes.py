@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from broadsheet.build import build
+from broadsheet.build import Built, build
 from broadsheet.contract import Row
 from broadsheet.problems import InvalidData, Problem
 from broadsheet.verify import verify
@@ -33,9 +34,22 @@ SPAN = 'SELECT id AS article_id, start::INT AS start, "end"::INT AS "end", words
 
 def _built(tmp_path: Path, files: Mapping[str, str | bytes], sections: str, name: str = "dataset") -> Path:
     """Build the dataset of *files* and *sections*, have its release checked, and give its place."""
-    place = Path(build(dataset_from(tmp_path / name, files, sections)).place)
+    folder = dataset_from(tmp_path / name, files, sections)
+    built = build(folder)
+    place = Path(built.place)
     assert verify(place) == []
+    _follows_the_law(folder, built)
     return place
+
+
+def _follows_the_law(folder: Path, built: Built) -> None:
+    """See that every row that went into a build came out, or is among the rejects."""
+    for table, given in built.given.items():
+        left = folder / "rejects" / f"{table}.jsonl"
+        rejects = len(left.read_bytes().splitlines()) if left.exists() else 0
+        assert rejects == built.rejects.get(table, 0)
+        if table != "evidence":
+            assert given == len(_rows(Path(built.place), table)) + rejects
 
 
 def _rows(place: Path, table: str = "articles") -> list[Row]:
@@ -50,6 +64,8 @@ def _problems(tmp_path: Path, files: Mapping[str, str | bytes], sections: str) -
     with pytest.raises(InvalidData) as caught:
         build(dataset_from(tmp_path / "dataset", files, sections))
     assert not (tmp_path / "dataset" / "release").exists()
+    with suppress(InvalidData):  # some have nothing to keep
+        _follows_the_law(tmp_path / "dataset", build(tmp_path / "dataset", keep_going=True))
     return list(caught.value.problems)
 
 
@@ -288,6 +304,15 @@ def test_identifiers_never_become_paths(tmp_path: Path) -> None:
         ]
         assert headings[0] == headings[1]
     assert "<b>" not in (places[1] / "DATASHEET.md").read_text()
+
+
+@pytest.mark.slow
+def test_fourteen_thousand_files_are_nothing_special(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        f"source/{n % 90:02}/{n:05}.txt": f"Report {n} of the quay." for n in range(14_000)
+    }
+    place = _built(tmp_path, files, TEXTS)
+    assert sorted(_columns(place, "id", "text")) == sorted((Path(name).stem, text) for name, text in files.items())
 
 
 def test_one_latin_1_file_among_others(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ from broadsheet.problems import InvalidData, Problem, raise_if
 from broadsheet.progress import Tell, silent
 from broadsheet.recipe import Recipe
 from broadsheet.rejects import Rejects
-from broadsheet.shards import Job
+from broadsheet.release import Stage
+from broadsheet.shards import Index, Job
+from broadsheet.sources import Given
 from broadsheet.succession import Past
 
 
@@ -78,79 +80,88 @@ def build(
     """
     tell("reading")
     dataset = recipe.read(folder)
-    past = succession.past(dataset, against)
+    order = _Order(place or dataset.release, tell, workers, scheduler, succession.past(dataset, against))
     rejects = Rejects(wanted=keep_going)
     while True:
         try:
-            return _build(dataset, place, tell, (workers, scheduler), rejects, past=past)
+            built, texts = _build(dataset, order, rejects)
+            break
         except InvalidData as error:
             if not rejects.take(error.problems):
                 raise
             tell(f"{len(rejects):,} rows are left out: starting again")
-
-
-def _build(
-    dataset: Recipe,
-    place: Path | str | None,
-    tell: Tell,
-    crew: tuple[int | None, str | None],
-    rejects: Rejects,
-    *,
-    past: Past,
-) -> Built:
-    schemas = extensions.schemas(dataset)
-    goal, (workers, scheduler) = place or dataset.release, crew
-    with release.staged(goal) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
-        given = sources.gather(dataset, schemas, (stage.scratch, Path(own)), rejects, tell)
-        dataset = dataset.without(len(rejects))
-        with spread.executor(workers and min(workers, len(given.shards)), scheduler) as pool:
-            tell("joining")
-            index = sources.join(dataset, given, stage.scratch, pool)
-            jobs = [Job(shard, stage.data, stage.scratch, schemas, index, given.limit) for shard in given.shards]
-            if rejects.wanted and index.rows:
-                # A row that joins two articles of one id would look wrong itself: articles are left out first.
-                alone = [replace(job, stage=own, index=shards.NO_INDEX) for job in jobs]
-                with TemporaryDirectory(prefix="broadsheet-") as first:
-                    merged = Merged(Catalogue(Path(first)), given.limit)
-                    _make(alone, pool, merged, tell)
-                    merged.finish(schemas, dataset, shards.NO_INDEX, rejects)
-                raise_if(merged.problems)
-            merged = Merged(Catalogue(Path(own)), given.limit)
-            _make(jobs, pool, merged, tell)
-        merged.finish(schemas, dataset, index, rejects)
-        raise_if(merged.problems)
-        for number, table in merged.missing():
-            merged.shards[number][table] = shards.make_empty(jobs[number], table)
-        tell("writing documents")
-        facts = documents.gather(dataset, stage.data, merged, schemas, given.articles)
-        texts = documents.render(facts)
-        for name, data in [*texts.items(), *_schema_files(facts.schemas)]:
-            release.write(stage.folder, name, data)
-        identity = versions.identity(dataset.name, dataset.version, facts.digest, past.ledger)
-        release.write(stage.folder, versions.IDENTITY, identity)
-        checksums = release.write_checksums(stage.folder, merged.checksums())
-        made = Side(str(goal), stage.data, facts.schemas, checksums, dataset.version, facts.digest)
-        merged.problems += succession.judge(dataset, past, made, release.sha256(stage.folder / release.CHECKSUMS))
-        raise_if(merged.problems)
-        tell("verifying")
-        raise_if(list(verify.check_sources(stage.data, given.shards, facts.schemas)))
-        raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))
-        rejects.write(dataset.rejects)
     if place is None:
         for copy in dataset.datasheet_copies:
             copy.write_bytes(texts[release.DATASHEET])
+    return built
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What was asked of a build, see `build`; and what was released before."""
+
+    place: Path | str
+    tell: Tell
+    workers: int | None
+    scheduler: str | None
+    past: Past
+
+
+def _build(dataset: Recipe, order: _Order, rejects: Rejects) -> tuple[Built, Mapping[str, bytes]]:
+    """Build *dataset* without *rejects*; give what was made, and the documents."""
+    schemas = extensions.schemas(dataset)
+    with release.staged(order.place) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
+        given = sources.gather(dataset, schemas, (stage.scratch, Path(own)), rejects, order.tell)
+        dataset = dataset.without(len(rejects))
+        merged, index = _tables(dataset, given, stage, order, rejects)
+        order.tell("writing documents")
+        facts = documents.gather(dataset, stage.data, merged, schemas, given.articles)
+        texts = documents.render(facts)
+        identity = versions.identity(dataset.name, dataset.version, facts.digest, order.past.ledger)
+        for name, data in [*texts.items(), *_schema_files(facts.schemas), (versions.IDENTITY, identity)]:
+            release.write(stage.folder, name, data)
+        checksums = release.write_checksums(stage.folder, merged.checksums())
+        made = Side(str(order.place), stage.data, facts.schemas, checksums, dataset.version, facts.digest)
+        merged.problems += succession.judge(dataset, order.past, made, release.sha256(stage.folder / release.CHECKSUMS))
+        raise_if(merged.problems)
+        order.tell("verifying")
+        raise_if(list(verify.check_sources(stage.data, given.shards, facts.schemas)))
+        raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))
+        rejects.write(dataset.rejects)
     rows = {table: n for table, n in facts.summary.rows.items() if n}
-    problems, left_out = [*rejects.problems(), *merged.problems], rejects.counts()
-    beside = {table: index.rows.get(table, 0) + left_out.get(table, 0) for table in {**index.rows, **left_out}}
-    return Built(goal, dataset.version, facts.digest, rows, problems, {**beside, "articles": merged.given}, left_out)
+    problems = [*rejects.problems(), *merged.problems]
+    rows_in = {**rejects.given(index.rows), "articles": merged.given}
+    return Built(order.place, dataset.version, facts.digest, rows, problems, rows_in, rejects.counts()), texts
 
 
-def _make(jobs: Sequence[Job], pool: Executor | None, merged: Merged, tell: Tell) -> None:
+def _tables(dataset: Recipe, given: Given, stage: Stage, order: _Order, rejects: Rejects) -> tuple[Merged, Index]:
+    """Make the tables' files from what was *given*; give what is known of them, and the index that joined them."""
+    with spread.executor(order.workers and min(order.workers, len(given.shards)), order.scheduler) as pool:
+        order.tell("joining")
+        index = sources.join(dataset, given, stage.scratch, pool)
+        jobs = [Job(shard, stage.data, stage.scratch, given.schemas, index, given.limit) for shard in given.shards]
+        if rejects.wanted and index.rows:
+            # A row that joins two articles of one id would look wrong itself: articles are left out first.
+            with TemporaryDirectory(prefix="broadsheet-") as aside:
+                alone = [replace(job, stage=aside, index=shards.NO_INDEX) for job in jobs]
+                merged = _make(alone, pool, Merged(Catalogue(Path(aside)), given.limit), order.tell)
+                merged.finish(given.schemas, dataset, shards.NO_INDEX, rejects)
+            raise_if(merged.problems)
+        merged = _make(jobs, pool, Merged(Catalogue(given.own), given.limit), order.tell)
+    merged.finish(given.schemas, dataset, index, rejects)
+    raise_if(merged.problems)
+    for number, table in merged.missing():
+        merged.shards[number][table] = shards.make_empty(jobs[number], table)
+    return merged, index
+
+
+def _make(jobs: Sequence[Job], pool: Executor | None, merged: Merged, tell: Tell) -> Merged:
     done, total = 0, sum(job.shard.size for job in jobs)
     for made in spread.results(pool, shards.make, jobs):
         merged.take(made)
         done += made.shard.size
         tell(f"building: {merged.rows('articles'):,} articles", done, total)
+    return merged
 
 
 def _schema_files(schemas: Mapping[str, Schema]) -> Iterator[tuple[str, bytes]]:

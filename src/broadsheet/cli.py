@@ -119,11 +119,12 @@ def build(
         _print(built.problems)
     rows = ", ".join(f"{n} {table}" for table, n in built.rows.items())
     typer.echo(f"{built.place}: version {built.version}, {rows}\ndata digest {built.digest}")
-    if built.rejects:
+    if keep_going:
         for table, given in built.given.items():
             left = built.rejects.get(table, 0)
             where = f", in {dataset / 'rejects' / table}.jsonl" if left else ""
             typer.echo(f"{table}: {given:,} rows in = {given - left:,} built + {left:,} left out{where}")
+    if built.rejects:
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,11 @@ class Rejects:
             table = self.inputs[shown].table
             counts[table] = counts.get(table, 0) + len(lines)
         return counts
+
+    def given(self, built: Mapping[str, int]) -> dict[str, int]:
+        """Give the number of rows in the input, by table: those that were *built*, and those that are left out."""
+        counts = self.counts()
+        return {table: built.get(table, 0) + counts.get(table, 0) for table in {**built, **counts}}
 
     def write(self, folder: Path) -> list[Path]:
         """Write a file of rejects for each table into *folder*, and remove those of earlier builds; give the files.

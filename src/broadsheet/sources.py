@@ -50,11 +50,12 @@ class Given:
     """What a dataset is made from: *shards* of records, and files of rows beside them, the *sidecars*.
 
     Both are judged by the *schemas* of the tables, and given up after *limit* errors. There are the *articles* of its
-    pages, if it has pages.
+    pages, if it has pages. *own* is a folder for what only this process reads.
     """
 
     shards: Sequence[Shard]
     schemas: Mapping[str, Schema]
+    own: Path
     articles: Sequence[Article] = ()
     sidecars: Sequence[sidecar.Source] = ()
     limit: int = MAX_ERRORS
@@ -70,7 +71,7 @@ def gather(
     """
     scratch, own = places
     if not recipe.is_made_from_rows:
-        return _from_pages(recipe, schemas, scratch)
+        return _from_pages(recipe, schemas, places)
     maker = _Maker(recipe, schemas, own, tell)
     section = recipe.articles or {}
     if "files" in section:
@@ -89,7 +90,7 @@ def gather(
     if not rejects.take(found):
         raise_if(mapping.told_once(found))
     sidecars = [source._replace(skipped=rejects.lines(source.shown)) for source in beside]
-    return Given(cut(files, rejects), schemas, (), sidecars, rejects.limit)
+    return Given(cut(files, rejects), schemas, own, (), sidecars, rejects.limit)
 
 
 def join(recipe: Recipe, given: Given, scratch: str, pool: Executor | None) -> Index:
@@ -166,12 +167,13 @@ def _joined(metadata: str) -> str:
         ORDER BY coalesce(t.path, m.file)"""  # noqa: S608 - it runs behind the fence
 
 
-def _from_pages(recipe: Recipe, schemas: Mapping[str, Schema], scratch: str) -> Given:
+def _from_pages(recipe: Recipe, schemas: Mapping[str, Schema], places: tuple[str, Path]) -> Given:
+    scratch, own = places
     articles = segment.segment(recipe)
     with storage.created(scratch, "records.jsonl", scratch) as file:
         for record in assemble(recipe, articles, annotate(recipe, articles)):
             file.write(jsonl.serialize([record]))
-    return Given(cut([File(f"{scratch}/records.jsonl", "articles", "train", file.size)]), schemas, articles)
+    return Given(cut([File(f"{scratch}/records.jsonl", "articles", "train", file.size)]), schemas, own, articles)
 
 
 def _files(recipe: Recipe, scratch: str) -> list[File]:

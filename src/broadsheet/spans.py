@@ -79,7 +79,7 @@ def _quote(span: Given, text: str, scheme: Scheme) -> Row | Problem:  # noqa: PL
         return span.problem("BS401", f"{place} does not lie in its {of}, which is {length} long", "/start")
     start, end = (labels.to_code_points(row[name], string, unit) for name in ("start", "end"))
     if start is None or end is None:
-        return span.problem("BS401", f"{place} starts or ends inside a character", "/start")
+        return span.problem("BS401", f"{place} starts or ends inside a character; its {of} is {length} long", "/start")
     start, end = start + offset, end + offset
     if start < 0:
         return span.problem("BS401", f"{place} is the byte order mark", "/start")
