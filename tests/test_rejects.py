@@ -17,7 +17,7 @@ from broadsheet.build import Built, build
 from broadsheet.contract import Row
 from broadsheet.problems import InvalidData
 from broadsheet.rejects import lines_before
-from tests.corpora import articles, dataset_of
+from tests.corpora import DEFAULTS, articles, dataset_from, dataset_of
 from tests.examples_support import run
 
 ROWS = articles(40)
@@ -195,3 +195,15 @@ def test_json_of_rejects_is_json(tmp_path: Path) -> None:
     build(folder, keep_going=True)
     text = (folder / "rejects" / "articles.jsonl").read_text(encoding="utf-8")
     assert [json.loads(line)["line"] for line in text.splitlines()] == [2]
+
+
+def test_a_row_of_one_split_is_not_taken_for_that_of_another(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    rows = "SELECT * FROM (VALUES ('{0}1', 'Late.', 'en'), ('{0}2', 'Open.', '{1}')) t(id, text, language)"
+    sql = {split: rows.format(split, language) for split, language in (("train", "EN"), ("test", "en"))}
+    recipe = f"[articles.sql]\ntrain = {json.dumps(sql['train'])}\ntest = {json.dumps(sql['test'])}\n{DEFAULTS}"
+    built = build(dataset_from(folder, {}, recipe), keep_going=True)
+    assert (built.rows, built.rejects) == ({"articles": 3}, {"articles": 1})
+    assert [(row["path"], row["line"], row["row"]["id"]) for row in _rejected(folder)] == [
+        ("articles (sql)", 2, "train2")
+    ]

@@ -41,7 +41,7 @@ NESTED = {"source_file": "provenance", "source_sha256": "provenance"}
 class Mapper:
     """Maps rows of a *table* by its *schema*, as *recipe* says; notes how many *rows* there were, and *problems*."""
 
-    def __init__(self, recipe: Recipe, table: str, schema: Schema) -> None:
+    def __init__(self, recipe: Recipe, table: str, schema: Schema, shown: str) -> None:
         """Take what tells how to map."""
         section: Mapping[str, Any] = getattr(recipe, table) or {}
         completes: dict[str, Callable[[Row], None]] = {
@@ -51,7 +51,7 @@ class Mapper:
         }
         self.rows = 0
         self.problems: list[Problem] = []
-        self._schema, self._table, self._path = schema, table, f"{table} (sql)"
+        self._schema, self._table, self._path = schema, table, shown
         self._json: Sequence[str] = ()
         self._defaults, self._dates = section.get("defaults", {}), section.get("dates", {})
         self._complete = completes.get(table, _nothing)

@@ -140,7 +140,9 @@ class _Maker:
         """Write the rows of *table* that *sql* gives for a *split* into *folder*, as JSON Lines."""
         query = self._recipe.query(sql, table, "sql")
         batches = run_query(query, self._recipe.folder, self._own, self._texts)
-        mapper = mapping.Mapper(self._recipe, table, self._schemas.get(table, SPAN))
+        # Rows are told, and left out, by this name and their number in it: each query has its own.
+        shown = f"{table} (sql)" if split in ("train", "all") else f"{table} (sql, {split})"
+        mapper = mapping.Mapper(self._recipe, table, self._schemas.get(table, SPAN), shown)
         name = f"{table}-{split}.jsonl"
         with storage.created(folder, name, str(self._own)) as file:
             for row in mapper.map(query, batches):
@@ -148,7 +150,7 @@ class _Maker:
                 if mapper.rows % _TOLD == 0:
                     self._tell(f"reading {table}: {mapper.rows:,} rows")
         self.problems += mapper.problems
-        return File(f"{folder}/{name}", f"{table} (sql)", split, file.size)
+        return File(f"{folder}/{name}", shown, split, file.size)
 
 
 #: After so many rows of a query the progress is told.
