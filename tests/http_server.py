@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 from threading import Thread
 
 
@@ -26,10 +27,17 @@ def serving(folder: Path) -> Iterator[Served]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     served = Served(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = _handler(folder, served)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    with running(server):
+        yield served
+
+
+@contextmanager
+def running(server: BaseServer) -> Iterator[None]:
+    """Have *server* answer while the block runs, and stop it."""
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield served
+        yield
     finally:
         server.shutdown()
         server.server_close()

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import RLock, Thread
+from threading import RLock
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.http_server import running
 
 JSON = dict[str, Any]
 When = Literal["before", "after"]
@@ -199,14 +201,8 @@ def serving_hub(root: Path) -> Iterator[Hub]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.RequestHandlerClass = type("Handler", (_Handler,), {"hub": hub})
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def copied(root: Path, place: Path) -> Path:

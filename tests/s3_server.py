@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from socket import SHUT_RDWR
-from threading import Thread
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.http_server import running
 from tests.hub_server import When
 
 
@@ -61,11 +61,5 @@ def serving_s3() -> Iterator[S3]:
     s3 = S3()
     server = make_server("127.0.0.1", 0, s3.application, threaded=True, request_handler=_Quiet)
     s3.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield s3
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

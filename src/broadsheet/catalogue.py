@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from broadsheet import contract, tables
 from broadsheet.rules import Given
+from broadsheet.sql import literal
 
 #: The columns that are entered of each table, beside the digest and the place of each row.
 COLUMNS: Mapping[str, Sequence[str]] = {
@@ -130,7 +131,7 @@ class Catalogue:
         """Give each target of a stance that is none of *targets*, with its place."""
         if "stances" not in self._tables:
             return
-        known = ", ".join(map(_quoted, targets))
+        known = ", ".join(map(literal, targets))
         sql = f"""
             SELECT target_id, split, stretch, path, line FROM stances
             WHERE target_id NOT IN ({known}) ORDER BY stretch, line, path
@@ -174,9 +175,5 @@ class Catalogue:
             )
             for table in self.tables:
                 files = f"{glob.escape(str(self._folder))}/{table}-*.parquet"
-                self._database.execute(f"CREATE VIEW {table} AS FROM read_parquet({_quoted(files)})")
+                self._database.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(files)})")
         return self._database
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

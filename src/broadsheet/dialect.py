@@ -19,6 +19,7 @@ from typing import Any
 from broadsheet import columns, reading
 from broadsheet.problems import InvalidData, Problem
 from broadsheet.query import Query, batches
+from broadsheet.sql import literal
 
 #: How much of a file tells its dialect, how long a field may be, and the longest line that DuckDB reads unasked.
 _SAMPLE = 1 << 20
@@ -89,11 +90,6 @@ class Dialect:
         escape = "" if self.escape == self.quote else f", escape {self.escape}"
         header = "a header" if self.header else "no header"
         return f"delimiter {delimiter}, quote {self.quote}{escape}, {header}, {self.encoding}"
-
-
-def literal(text: str) -> str:
-    """Give *text* as a string of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def escaped(path: str) -> str:

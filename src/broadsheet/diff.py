@@ -25,6 +25,7 @@ from broadsheet.contract import Row, Schema
 from broadsheet.evolution import SchemaChange, Tree
 from broadsheet.fetch import Fetched, fetch
 from broadsheet.problems import InvalidData, Problem
+from broadsheet.sql import literal
 from broadsheet.versions import IDENTITY, RULES, Bump
 
 #: So many rows that were added, removed or changed are named, of each table and kind; all are counted.
@@ -377,8 +378,7 @@ class _Join:
         return "texts changed" if name in _TEXTS else "labels changed" if top in self._labels else "values changed"
 
     def _path(self, name: str) -> str:
-        path = str(self._scratch / f"{name}.parquet").replace("'", "''")
-        return f"'{path}'"
+        return literal(str(self._scratch / f"{name}.parquet"))
 
 
 class _Rows:

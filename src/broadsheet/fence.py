@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from broadsheet import jsonl, reading
 from broadsheet.problems import InvalidData, Problem
+from broadsheet.sql import literal
 
 #: How much memory a query may take; what needs more goes to disk.
 MEMORY = "512MB"
@@ -148,26 +149,22 @@ def _fenced(scratch: str, texts: str | None) -> duckdb.DuckDBPyConnection:
     """Give a database that can read the working directory and *scratch*, and nothing else."""
     database = duckdb.connect()
     if texts is not None:
-        database.execute(f"CREATE VIEW {TEXTS} AS FROM read_parquet({_literal(texts)})")
+        database.execute(f"CREATE VIEW {TEXTS} AS FROM read_parquet({literal(texts)})")
     settings = {
         "threads": "1",  # the order of the rows would depend on them
-        "memory_limit": _literal(MEMORY),
-        "temp_directory": _literal(scratch),
+        "memory_limit": literal(MEMORY),
+        "temp_directory": literal(scratch),
         "TimeZone": "'UTC'",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "python_enable_replacements": "false",
-        "allowed_directories": f"['./', {_literal(scratch)}]",
+        "allowed_directories": f"['./', {literal(scratch)}]",
         "enable_external_access": "false",
         "lock_configuration": "true",
     }
     for name, value in settings.items():
         database.execute(f"SET {name} = {value}")
     return database
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _run(database: duckdb.DuckDBPyConnection, sql: str, out: Any) -> None:
@@ -244,7 +241,7 @@ def _types(database: duckdb.DuckDBPyConnection, call: Tree) -> list[Tree]:
     for name in types:
         if (stem := re.sub(r"_\d+$", "", name)) != name and stem.casefold() in known:
             raise Refused("BS120", f"the keys {stem!r} and {name!r} may be told apart by case only", "Name `columns`.")
-    told = ", ".join(f"{_literal(name)}: {_literal(kind)}" for name, kind in types.items())
+    told = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
     return [{"name": "columns", "expression": _expression(database, f"{{{told}}}")}]
 
 
@@ -291,7 +288,7 @@ def _allow(database: duckdb.DuckDBPyConnection, tree: Tree) -> None:
             case "BASE_TABLE" if (
                 (name := node["table_name"]).casefold() not in tables or node["schema_name"] or node["catalog_name"]
             ):
-                hint = f"Name a reader: read_csv({_literal(name)}), read_json(…), read_parquet(…)."
+                hint = f"Name a reader: read_csv({literal(name)}), read_json(…), read_parquet(…)."
                 raise Refused("BS120", f"there is no table '{name}'", hint)
             case "FUNCTION" if (name := node["function_name"]) in changing:
                 raise Refused("BS121", f"it calls {name}(), which differs from run to run")
@@ -345,7 +342,7 @@ def _defaults(database: duckdb.DuckDBPyConnection, reader: Reader) -> list[Tree]
         if reader.options.get(option, "false").lower() not in ("false", "f", "0"):
             raise Refused("BS121", f"{reader.name} is told {option}, which loses in silence", "Mend the file.")
     if reader.is_csv and "quote" in told - {"escape"} and "escape" not in told:
-        arguments = [{"name": "escape", "expression": _expression(database, _literal(reader.option("escape")))}]
+        arguments = [{"name": "escape", "expression": _expression(database, literal(reader.option("escape")))}]
         told.add("escape")
     if reader.is_csv and _NAMES & told and "header" not in told:
         hint = "Say `header = true` if its first line has names too, or else `header = false`."

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from broadsheet import dialect
 from broadsheet.columns import FIELDS, Column, rank
+from broadsheet.sql import literal
 from broadsheet.survey import Naming, Survey, Table, Texts
 
 #: What marks a place that only a person can fill, and such a place in a query.
@@ -68,7 +69,7 @@ def _of_table(table: Table) -> Plan:
     made = Plan(rows, table.columns, table.rows)
     _take(made, table.columns, table.form, base)
     if len(table.paths) == 1 and table.size <= _MAX_HASHED:
-        made.select["source_file"] = dialect.literal(f"source/{table.paths[0]}")
+        made.select["source_file"] = literal(f"source/{table.paths[0]}")
     return made
 
 
@@ -106,7 +107,7 @@ def _take_files(made: Plan, texts: Texts, prefix: str) -> None:
 
 def _rows_of(table: Table) -> tuple[str, str]:
     """Give the SQL of where the rows of *table* come from, and the column of it that holds a row, if one does."""
-    paths = [dialect.literal(dialect.escaped(f"source/{path}")) for path in table.paths]
+    paths = [literal(dialect.escaped(f"source/{path}")) for path in table.paths]
     place = paths[0] if len(paths) == 1 else f"[{', '.join(paths)}]"
     if table.form in _READERS:
         options = table.dialect.options() if table.dialect else ""
@@ -177,4 +178,4 @@ def _dotted(base: str, names: Sequence[str]) -> str:
 
 def _json_path(steps: Sequence[str], end: str = "") -> str:
     keys = "".join('."' + step.replace("\\", "\\\\").replace('"', '\\"') + '"' for step in steps)
-    return dialect.literal(f"${keys}{end}")
+    return literal(f"${keys}{end}")

@@ -28,6 +28,7 @@ from broadsheet.rejects import NO_REJECTS, Input, Rejects, lines_before
 from broadsheet.segment import Article
 from broadsheet.shards import NO_INDEX, Index, Shard, Stretch
 from broadsheet.sidecar import SPAN
+from broadsheet.sql import literal
 
 #: How many bytes of input make a shard: so many that the shards are about `SHARDS`, and within these bounds. The upper
 #: one keeps a shard's files under 500 MB.
@@ -161,7 +162,7 @@ _TEXTS = "SELECT stem AS id, text, path AS source_file, sha256 AS source_sha256 
 def _joined(metadata: str) -> str:
     """Give the query that joins each text to its row of *metadata*; what has no match is there too, and is refused."""
     readers = {".tsv": "read_csv({}, delim = '\t')", ".jsonl": "read_json({})", ".parquet": "read_parquet({})"}
-    reader = readers.get(Path(metadata).suffix, "read_csv({})").format("'" + metadata.replace("'", "''") + "'")
+    reader = readers.get(Path(metadata).suffix, "read_csv({})").format(literal(metadata))
     return f"""
         WITH keys AS (SELECT DISTINCT path, unnest([path, name, stem]) AS key FROM texts)
         SELECT m.* EXCLUDE (file), t.text, t.path AS source_file, t.sha256 AS source_sha256

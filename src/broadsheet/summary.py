@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from broadsheet import contract
 from broadsheet.catalogue import Catalogue
 from broadsheet.rules import Record, is_firm
+from broadsheet.sql import literal
 
 LABELS = ("favor", "against", "neutral", "not_addressed", "unclear")
 BASES = ("stated", "inferred", "external", "unknown")
@@ -339,7 +340,7 @@ def _rights(count: Count) -> Rights:
 
 
 def _licensed(catalogue: Catalogue, start: str) -> int:
-    ((n,),) = catalogue.query(f"SELECT count(*) FROM articles WHERE starts_with(rights, {_quoted(start)})")
+    ((n,),) = catalogue.query(f"SELECT count(*) FROM articles WHERE starts_with(rights, {literal(start)})")
     return int(n)
 
 
@@ -349,7 +350,7 @@ def _labels(catalogue: Catalogue, tally: Tally, labellers: Sequence[str]) -> Lab
         by_basis[basis] += n
     n, gold, came, with_intensity, kinds, annotators = 0, 0, 0, 0, [], []
     if "stances" in catalogue.tables:
-        here = ", ".join(map(_quoted, ["", *labellers]))
+        here = ", ".join(map(literal, ["", *labellers]))
         sql = f"""
             SELECT count(*), count(*) FILTER (is_gold), count(*) FILTER (annotator_id NOT IN ({here})),
             count(intensity), list_sort(list(DISTINCT annotator_kind)) FROM stances
@@ -417,7 +418,7 @@ def _gold(
     """Count the gold labels as a table of *row* by *column*, the most frequent row first, null last; all *columns*."""
     if "stances" not in catalogue.tables:
         return {}
-    where = "" if target is None else f"AND target_id = {_quoted(target)}"
+    where = "" if target is None else f"AND target_id = {literal(target)}"
     sql = f"""
         WITH counted AS (
             SELECT {row} AS name, {column} AS value, count(*) AS n FROM stances WHERE is_gold {where} GROUP BY 1, 2),
@@ -515,7 +516,3 @@ def _fields() -> list[str]:
 
 def _any(counter: Counter[tuple[str, str]], field: str) -> bool:
     return any(counter[field, basis] for basis in BASES)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
