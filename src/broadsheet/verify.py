@@ -167,10 +167,11 @@ class _Compared:
         """Open the file at *path*, and note a problem if it is no Parquet, or has other columns than *expected*."""
         try:
             file = pq.ParquetFile(path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
+            differences = list(contract.column_differences(file.schema_arrow, expected, exactly=True))
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._note(Problem("BS504", self.name, f"it cannot be read: {error}"))
             return ExitStack()
-        for message in contract.column_differences(file.schema_arrow, expected, exactly=True):
+        for message in differences:
             self._note(Problem("BS505", self.name, message))
         self.size = path.stat().st_size
         self._batches = _bounded(file, self.size)
@@ -188,7 +189,12 @@ class _Compared:
             message = f"it has more rows than {self.name}, which ends here"
             self._note(Problem("BS506", self.twin, message, line=rows[len(found)].line))
             return
-        for row, other in zip(rows, tables.from_arrow(found), strict=True):
+        try:
+            others = tables.from_arrow(found)
+        except UnicodeDecodeError as error:
+            self._note(Problem("BS504", self.name, f"it cannot be read: {error}"))
+            return
+        for row, other in zip(rows, others, strict=True):
             if row.value != other:
                 keys = [key for key in other if row.value.get(key) != other[key]] or ["(more keys)"]
                 message = f"it differs from {self.name} in {', '.join(keys)}"
@@ -361,9 +367,13 @@ def check_documents(
     folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
 ) -> Iterator[Problem]:
     """Judge what card, datasheet and identity say of the data: the *digest*, and the *parts* by table and split."""
-    if digest not in (folder / release.DATASHEET).read_text(encoding="utf-8"):
+    sheet, wrong = jsonl.decode((folder / release.DATASHEET).read_bytes(), release.DATASHEET)
+    card, more = jsonl.decode((folder / release.CARD).read_bytes(), release.CARD)
+    if wrong or more:
+        yield from [*wrong, *more]
+        return
+    if digest not in sheet:
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
-    card = (folder / release.CARD).read_text(encoding="utf-8")
     front = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
     try:
         data: Any = yaml.safe_load(front[1]) if front else None
