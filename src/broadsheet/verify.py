@@ -7,7 +7,6 @@ JSON Lines, shard by shard, and the Parquet files must hold the same.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,12 +69,33 @@ def _read_schemas(folder: Path) -> tuple[dict[str, Schema], list[Problem]]:
             if table == next(iter(contract.TABLES)) or (folder / "data" / table).is_dir():
                 problems.append(Problem("BS501", name, "a release must have it"))
             continue
-        try:
-            schemas[table] = json.loads((folder / name).read_bytes())
-            contract.check_schema(schemas[table])
-        except (ValueError, jsonschema.SchemaError) as error:
-            problems.append(Problem("BS505", name, f"it is no JSON Schema of draft 2020-12: {error}"))
+        schema, wrong = _read_schema(folder / name, table)
+        if wrong:
+            problems.append(Problem("BS505", name, wrong))
+        else:
+            schemas[table] = schema
     return schemas, problems
+
+
+def _read_schema(path: Path, table: str) -> tuple[Schema, str]:
+    """Give the schema of *table* that is at *path*, or why it can't be that: all that is asked of it later is tried."""
+    try:
+        schema: Schema = jsonl.loads(path.read_bytes())
+        contract.check_schema(schema)
+        contract.judge(schema)
+        contract.arrow_schema(schema)
+        contract.hub_features(schema)
+        own = contract.table_schema(table)
+        missing = own["properties"].keys() - schema["properties"].keys()
+        is_keyed = contract.primary_key(schema) == contract.primary_key(own)
+    except jsonschema.SchemaError as error:
+        return {}, f"it is no JSON Schema of draft 2020-12: {error.message}"
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        return {}, f"it is no JSON Schema of a table: {error!r}"
+    if missing or not is_keyed:
+        what = f"columns: {', '.join(sorted(missing))}" if missing else "x-primary-key"
+        return {}, f"it lacks what the contract has of {what}"
+    return schema, ""
 
 
 def _find_shards(folder: Path, schemas: Mapping[str, Schema]) -> tuple[list[Shard], list[Problem]]:
