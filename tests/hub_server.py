@@ -208,22 +208,6 @@ def serving_hub(root: Path) -> Iterator[Hub]:
         yield hub
 
 
-def talk_to(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the client in this process talk to *hub*, and not wait when it does not answer."""
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "".join(template[1:]))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", hub.token)
-    monkeypatch.setattr("time.sleep", lambda _: None)
-
-
-def home(hub: Hub, folder: Path) -> dict[str, str]:
-    """Give the variables by which a client in another process talks to *hub*, with *folder* as its only cache."""
-    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder), **quiet}
-
-
 def copied(root: Path, place: Path) -> Path:
     """Copy all that a hub holds to *place*."""
     return Path(shutil.copytree(root, place))
@@ -551,3 +535,19 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", f"{_KIND}/commit/(?P<revision>[^/]+)", _Action.commit),
     ("POST", f"{_KIND}/tag/(?P<revision>[^/]+)", _Action.tag),
 ]
+
+
+def talk_to(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the client in this process talk to *hub*."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "".join(template[1:]))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+def home(hub: Hub, folder: Path) -> dict[str, str]:
+    """Give the variables by which a client in another process talks to *hub*, with *folder* as its only cache."""
+    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder), **quiet}

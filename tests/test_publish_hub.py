@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,26 +20,6 @@ from tests.publications import contents, dataset_in, freeze
 
 ADDRESS = "hf://datasets/ns/tram"
 COMMIT = "POST /api/datasets/ns/tram/commit/"
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.0.0, of one article. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("first") / "dataset")
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.1.0, of two articles. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("second") / "dataset", "1.1.0", 2)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub, which the client in this process talks to, without waiting when it does not answer."""
-    with serving_hub(tmp_path / "hub") as hub:
-        talk_to(hub, monkeypatch)
-        yield hub
 
 
 def _released(dataset: Path) -> dict[str, bytes]:

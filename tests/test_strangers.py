@@ -7,43 +7,21 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from broadsheet.publish import publish
 from tests.conftest import REPOSITORY
-from tests.hub_server import Hub, home, serving_hub, talk_to
-from tests.publications import contents, dataset_in
+from tests.hub_server import Hub, home
+from tests.publications import contents
 
 ADDRESS = "hf://datasets/ns/tram"
 PROGRAMS = Path(sys.executable).parent
 WORKFLOW: dict[str, Any] = yaml.safe_load((REPOSITORY / "docs" / "use-a-dataset.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["check"]["steps"]
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.0.0, of one article. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("first") / "dataset")
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.1.0, of two articles. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("second") / "dataset", "1.1.0", 2)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub."""
-    with serving_hub(tmp_path / "hub") as hub:
-        talk_to(hub, monkeypatch)
-        yield hub
 
 
 def _environment(hub: Hub, folder: Path, **more: str) -> dict[str, str]:

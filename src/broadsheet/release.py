@@ -25,6 +25,8 @@ SIGNATURE = "SHA256SUMS.sig"
 CARD = "README.md"
 DATASHEET = "DATASHEET.md"
 CODEBOOK = "CODEBOOK.md"
+CROISSANT = "croissant.json"
+LICENSE = "LICENSE"
 
 
 def parquet_path(table: str, split: str = "train", number: int = 0, total: int = 1) -> str:

@@ -55,7 +55,7 @@ def verify(folder: Path, workers: int | None = None, tell: Tell = silent) -> lis
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, "LICENSE", IDENTITY]
+    names = [release.CARD, release.DATASHEET, release.CROISSANT, release.LICENSE, IDENTITY]
     return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 
@@ -386,7 +386,7 @@ class _Source:
 def check_documents(
     folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
 ) -> Iterator[Problem]:
-    """Judge what card, datasheet and identity say of the data: the *digest*, and the *parts* by table and split."""
+    """Judge what the documents and the identity say of the data: the *digest*, and the *parts* by table and split."""
     sheet, wrong = jsonl.decode((folder / release.DATASHEET).read_bytes(), release.DATASHEET)
     card, more = jsonl.decode((folder / release.CARD).read_bytes(), release.CARD)
     if wrong or more:
@@ -399,8 +399,10 @@ def check_documents(
         data: Any = yaml.safe_load(front[1]) if front else None
         for message in _card_differences(data, parts, schemas, digest):
             yield Problem("BS509", release.CARD, message)
-        yield from identity_problems((folder / IDENTITY).read_bytes(), str(data["configs"][0]["version"]), digest)
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+        version = str(data["configs"][0]["version"])
+        yield from identity_problems((folder / IDENTITY).read_bytes(), version, digest)
+        yield from _croissant_problems(folder, schemas, version, digest)
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         yield Problem("BS509", release.CARD, f"its front matter is not that of a dataset card: {error!r}")
 
 
@@ -444,3 +446,30 @@ def _card_differences(
         ]:
             if found != expected:
                 yield f"{table}: {name}: {short(found)}, but the data give {short(expected)}"
+
+
+def _croissant_problems(folder: Path, schemas: Mapping[str, Schema], version: str, digest: str) -> Iterator[Problem]:
+    """Judge croissant.json: version and digest, the digests of the data files, the fields of the tables."""
+    name = release.CROISSANT
+    checksums = {
+        file: sha256 for file, sha256 in release.listed(folder)[0].items() if file.startswith(("data/", "jsonl/"))
+    }
+    try:
+        found: Any = jsonl.loads((folder / name).read_bytes())
+        files = {file["contentUrl"]: file["sha256"] for file in found["distribution"] if "sha256" in file}
+        fields = {one["@id"]: one["field"] for one in found["recordSet"]}
+    except (ValueError, KeyError, TypeError) as error:
+        yield Problem("BS509", name, f"it is no Croissant document: {error!r}")
+        return
+    for what, got, expected in [
+        ("version", found.get("version"), version),
+        ("identifier", found.get("identifier"), digest),
+        *((f"sha256 of {file}", files.get(file), sha256) for file, sha256 in sorted(checksums.items())),
+        ("the files", sorted(files), sorted(checksums)),
+    ]:
+        if got != expected:
+            yield Problem("BS509", name, f"{what}: {short(got)}, but the release has {short(expected)}")
+    for table, schema in schemas.items():
+        wanted = contract.croissant_fields(schema, table, f"{table}-files")
+        if fields.get(table, [])[: len(wanted)] != wanted:
+            yield Problem("BS509", name, f"the fields of {table} are not those of its schema")
