@@ -7,51 +7,20 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 from broadsheet import release, vocabulary
 from broadsheet.problems import CannotRun, InvalidData
 from broadsheet.publish import publish
 from broadsheet.publish import ready as ready_module
 from tests.examples_support import run
-from tests.hub_server import Hub, When, serving_hub
+from tests.hub_server import Hub, When, serving_hub, talk_to
 from tests.publications import contents, dataset_in, freeze
 
 ADDRESS = "hf://datasets/ns/tram"
 COMMIT = "POST /api/datasets/ns/tram/commit/"
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.0.0, of one article. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("first") / "dataset")
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.1.0, of two articles. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("second") / "dataset", "1.1.0", 2)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub, which the client in this process talks to, without waiting when it does not answer."""
-    with serving_hub(tmp_path / "hub") as hub:
-        _talk_to(hub, monkeypatch)
-        yield hub
-
-
-def _talk_to(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "".join(template[1:]))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", hub.token)
-    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 def _released(dataset: Path) -> dict[str, bytes]:
@@ -318,7 +287,7 @@ def _sweep(requests: range, root: Path, datasets: tuple[Path, Path], monkeypatch
     monkeypatch.setattr(ready_module, "verify", lambda *_, **__: [])
     old, new = datasets
     with serving_hub(root / "first") as hub:
-        _talk_to(hub, monkeypatch)
+        talk_to(hub, monkeypatch)
         publish(old, ADDRESS)
     number = 0
     for number in requests:
@@ -332,7 +301,7 @@ def _dies(number: int, when: When, root: Path, datasets: tuple[Path, Path], monk
     old, new = datasets
     place = Path(shutil.copytree(root / "first", root / f"{number}-{when}"))
     with serving_hub(place) as hub:
-        _talk_to(hub, monkeypatch)
+        talk_to(hub, monkeypatch)
         hub.die_at(number, when)
         try:
             publish(new, ADDRESS)

@@ -277,7 +277,7 @@ def publish(
         ),
     ],
     private: Annotated[
-        bool, typer.Option("--private", help="Make a new repository private. It hides none that is there.")
+        bool, typer.Option("--private", help="Make a new repository private; of a folder or bucket, say that it is.")
     ] = False,
     create_pr: Annotated[
         bool, typer.Option("--create-pr", help="Propose the version in a pull request; nothing is tagged.")
@@ -287,7 +287,7 @@ def publish(
     """Publish a dataset's release, as a whole, and read it back.
 
     It must verify, its version must be frozen, and greater than the one at the target by what the data demand. Texts
-    whose rights are not open need a basis in the recipe, or a private repository. If the work stops, the public sees
+    whose rights are not open need a basis in the recipe, or a private place. If the work stops, the public sees
     the old version or the new one, and the same command goes on from there. A hub's token comes from HF_TOKEN, or the
     hub's own login.
     """

@@ -477,7 +477,7 @@ CODES: dict[str, Code] = {
         "Articles have a text that not everybody may pass on: neither `rights.statement` nor `rights.license` is that "
         "of Creative Commons or of the public domain, and the recipe states no basis for publishing it.",
         "State in `redistribution`, under `[rights]` in `dataset.toml`, on what basis the texts are published; or "
-        "leave them out; or publish on a hub with --private.",
+        "leave them out; or publish where only some can read, with --private.",
     ),
     "BS806": Code(
         "target-moved",

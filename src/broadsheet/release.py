@@ -22,6 +22,8 @@ CHECKSUMS = "SHA256SUMS"
 CARD = "README.md"
 DATASHEET = "DATASHEET.md"
 CODEBOOK = "CODEBOOK.md"
+CROISSANT = "croissant.json"
+LICENSE = "LICENSE"
 
 
 def parquet_path(table: str, split: str = "train", number: int = 0, total: int = 1) -> str:

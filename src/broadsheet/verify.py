@@ -28,7 +28,7 @@ from broadsheet.contract import Judge, Schema
 from broadsheet.problems import MAX_ERRORS, Problem, cannot_run
 from broadsheet.progress import Tell, silent
 from broadsheet.rows import PARQUET_BOMB_RATIO, PARQUET_BOMB_SIZE, PARQUET_ROWS, json_lines
-from broadsheet.rules import Given, Record
+from broadsheet.rules import Given, Record, short
 from broadsheet.shards import Made, Part, Shard, pass_through
 from broadsheet.versions import IDENTITY, identity_problems
 
@@ -54,7 +54,7 @@ def verify(folder: Path, workers: int | None = None, tell: Tell = silent) -> lis
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, "LICENSE", IDENTITY]
+    names = [release.CARD, release.DATASHEET, release.CROISSANT, release.LICENSE, IDENTITY]
     return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 
@@ -359,7 +359,7 @@ class _Source:
 def check_documents(
     folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
 ) -> Iterator[Problem]:
-    """Judge what card, datasheet and identity say of the data: the *digest*, and the *parts* by table and split."""
+    """Judge what the documents and the identity say of the data: the *digest*, and the *parts* by table and split."""
     if digest.encode() not in (folder / release.DATASHEET).read_bytes():
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
     names, _ = release.listed(folder)
@@ -369,3 +369,31 @@ def check_documents(
     if front and not any(problem.severity == "error" for problem in problems):
         version = front.value["configs"][0]["version"]
         yield from identity_problems((folder / IDENTITY).read_bytes(), version, digest)
+        yield from _croissant_problems(folder, schemas, version, digest)
+
+
+def _croissant_problems(folder: Path, schemas: Mapping[str, Schema], version: str, digest: str) -> Iterator[Problem]:
+    """Judge croissant.json: version and digest, the digests of the data files, the fields of the tables."""
+    name = release.CROISSANT
+    checksums = {
+        file: sha256 for file, sha256 in release.listed(folder)[0].items() if file.startswith(("data/", "jsonl/"))
+    }
+    try:
+        found: Any = json.loads((folder / name).read_bytes())
+        files = {file["contentUrl"]: file["sha256"] for file in found["distribution"] if "sha256" in file}
+        fields = {one["@id"]: one["field"] for one in found["recordSet"]}
+    except (ValueError, KeyError, TypeError) as error:
+        yield Problem("BS509", name, f"it is no Croissant document: {error!r}")
+        return
+    for what, got, expected in [
+        ("version", found.get("version"), version),
+        ("identifier", found.get("identifier"), digest),
+        *((f"sha256 of {file}", files.get(file), sha256) for file, sha256 in sorted(checksums.items())),
+        ("the files", sorted(files), sorted(checksums)),
+    ]:
+        if got != expected:
+            yield Problem("BS509", name, f"{what}: {short(got)}, but the release has {short(expected)}")
+    for table, schema in schemas.items():
+        wanted = contract.croissant_fields(schema, table, f"{table}-files")
+        if fields.get(table, [])[: len(wanted)] != wanted:
+            yield Problem("BS509", name, f"the fields of {table} are not those of its schema")

@@ -59,7 +59,7 @@ def _rights(dataset: Recipe, own: Ready, there: There) -> Iterator[Problem]:
         more = f" and {len(closed) - _NAMED_AT_MOST:,} more" if len(closed) > _NAMED_AT_MOST else ""
         count = "1 article has" if len(closed) == 1 else f"{len(closed):,} articles have"
         message = f"{count} a text whose rights are not open: {names}{more}"
-        hint = "State in redistribution on what basis they may be published, or publish on a hub with --private."
+        hint = "State in redistribution on what basis they may be published, or publish with --private."
         line = recipe.line_of(dataset.text, "/rights")
         yield Problem("BS805", recipe.RECIPE, message, line=line, pointer="/rights", hint=hint)
 
