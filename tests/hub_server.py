@@ -545,3 +545,9 @@ def talk_to(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", hub.token)
     monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+def home(hub: Hub, folder: Path) -> dict[str, str]:
+    """Give the variables by which a client in another process talks to *hub*, with *folder* as its only cache."""
+    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder), **quiet}

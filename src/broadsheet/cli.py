@@ -154,26 +154,35 @@ def check(
         int | None,
         typer.Option("--workers", metavar="N", min=1, help="Processes for a large file.", show_default="the cores"),
     ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option("--signers", metavar="FILE", help="Who may sign a release (ssh-keygen's allowed signers)."),
+    ] = None,
 ) -> None:
     """Check rows against their contract, a dataset against its release, or a release against itself.
 
     Rows are judged by a JSON Schema: your own, or the contract that their columns tell. A dataset's folder is built
     aside and compared with the release it holds. A release is judged from its own files: checksums, types, every row,
-    every quote, every offset, and what its documents say of the data. Warnings alone are no failure.
+    every quote, every offset, and what its documents say of the data. With --signers, it must be signed, too, by one of
+    them. Warnings alone are no failure.
     """
     with _boundary(), _progress() as tell:
         from broadsheet.check import check as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
+        from broadsheet.signature import Signers  # noqa: PLC0415 - the same
 
         collected = _Collector(max_problems)
+        allowed = None if signers is None else Signers(signers)
         try:
-            for problem in run(paths, schema, array_of_rows=rows, workers=_processes(workers), tell=tell):
+            found = run(paths, schema, array_of_rows=rows, workers=_processes(workers), tell=tell, signers=allowed)
+            for problem in found:
                 collected.add(problem)
             code = 1 if collected.errors else 0
         except CannotRun as error:
             for problem in error.problems:
                 collected.add(problem)
             code = 2
-    typer.echo(render(collected.findings(", ".join(paths)), format_), nl=False)
+    checked = ", ".join(paths if allowed is None else map(allowed.told, paths))
+    typer.echo(render(collected.findings(checked), format_), nl=False)
     if code:
         raise typer.Exit(code)
 

@@ -383,6 +383,23 @@ CODES: dict[str, Code] = {
         "`docs/publish.md`).",
         "Make fewer and larger shards, or smaller row groups; the message has the number.",
     ),
+    "BS520": Code(
+        "unsigned",
+        "A release was to be checked with `--signers`, but it has no signature, `SHA256SUMS.sig`.",
+        "Ask who released it for the signature, and put it beside SHA256SUMS; or do without, and without `--signers`.",
+    ),
+    "BS521": Code(
+        "signature-wrong",
+        "`SHA256SUMS.sig` is damaged, or it is a signature of other bytes, or one that was made for something else "
+        "than releases (`-n broadsheet`).",
+        "Fetch the release and its signature anew; if it stays so, it is not what was signed, and not to be trusted.",
+    ),
+    "BS522": Code(
+        "signer-not-allowed",
+        "The signature is right, but was made with a key that the file named by `--signers` does not allow: it is "
+        "not there, not for this, or not at this time.",
+        "Find out from its owner whose key it is; only then add it to the file.",
+    ),
     # 6: could not run
     "BS601": Code(
         "not-a-dataset",
@@ -414,6 +431,11 @@ CODES: dict[str, Code] = {
         "worker-died",
         "A process that did part of the work died, or the cluster that was named does not answer.",
         "Mostly the disk or the memory was full: make room, or take fewer --workers. Nothing was changed.",
+    ),
+    "BS612": Code(
+        "program-missing",
+        "A program that the work needs is not installed.",
+        "Install it, as the hint says.",
     ),
     # 7: versions
     "BS701": Code(
@@ -453,7 +475,7 @@ CODES: dict[str, Code] = {
     "BS801": Code(
         "not-frozen",
         "A release is to be published, but the ledger of the dataset, `versions.jsonl`, does not have its version with "
-        "its data digest.",
+        "its data digest and the SHA-256 of its SHA256SUMS.",
         "Freeze the version first, or build again what was frozen.",
     ),
     "BS802": Code(

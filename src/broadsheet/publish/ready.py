@@ -63,9 +63,9 @@ class Held:
 
 @dataclass(frozen=True)
 class Ready:
-    """A release that verifies: its *card*, and its *files* by name: what SHA256SUMS lists, and that file itself.
+    """A release that verifies: its *card*, and its *files* by name; *warnings* are what was found that is no error.
 
-    *warnings* are what was found that is no error.
+    The files are what SHA256SUMS lists, that file itself, and its signature, if there is one.
     """
 
     card: Card
@@ -78,11 +78,12 @@ def prepared(dataset: Recipe, tell: Tell) -> Ready:
     folder = dataset.release
     warnings = verify(folder, tell=tell)
     raise_if(warnings)
-    # The list, and not the folder, says what goes out: nothing that came to lie there by chance does.
+    # The list, and not the folder, says what goes out: nothing that came to lie there by chance does. Two files cannot
+    # be listed.
     checksums, problems = release.listed(folder)
     raise_if(problems)
-    sums = hashlib.sha256((folder / release.CHECKSUMS).read_bytes()).hexdigest()
-    listed = {**dict(sorted(checksums.items())), release.CHECKSUMS: sums}
+    unlisted = [name for name in (release.CHECKSUMS, release.SIGNATURE) if (folder / name).is_file()]
+    listed = {**checksums, **{name: release.sha256(folder / name) for name in unlisted}}
     files = {name: File(folder / name, (folder / name).stat().st_size, sha256) for name, sha256 in listed.items()}
     card = card_of((folder / release.CARD).read_text(encoding="utf-8"))
     if card is None:
