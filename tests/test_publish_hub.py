@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from broadsheet import release, vocabulary
 from broadsheet.problems import CannotRun, InvalidData
 from broadsheet.publish import publish
 from broadsheet.publish import ready as ready_module
@@ -63,6 +64,23 @@ def test_only_what_is_listed_goes_out(hub: Hub, tmp_path: Path) -> None:
     (dataset / "release" / ".env").write_text("SECRET=1")
     with pytest.raises(InvalidData, match="BS502"):
         publish(dataset, ADDRESS)
+    assert hub.requests == []
+
+
+def test_a_card_that_the_hub_would_refuse_is_not_sent(hub: Hub, tmp_path: Path) -> None:
+    dataset = dataset_in(tmp_path / "dataset")
+    card = dataset / "release" / release.CARD
+    card.write_text(card.read_text().replace("license: other\n", "license: CC-BY-4.0\n"))
+    release.write_checksums(dataset / "release")
+    with pytest.raises(InvalidData, match="is no licence that the hub knows"):
+        publish(dataset, ADDRESS)
+    assert hub.requests == []
+
+
+def test_nothing_is_sent_that_could_not_be_judged(hub: Hub, first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "terms", dict)
+    with pytest.raises(CannotRun, match="datasets is not installed"):
+        publish(first, ADDRESS)
     assert hub.requests == []
 
 

@@ -304,6 +304,8 @@ def publish(
         from broadsheet.publish import publish as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
 
         done = run(dataset, target, tell, private=private, create_pr=create_pr, dry_run=dry_run)
+    if done.plan.own.warnings:
+        _print(done.plan.own.warnings)
     typer.echo(done.plan.text())
     typer.echo(f"published: {done.where}; every file was read back" if done.where else "dry run: nothing was sent")
 

@@ -14,16 +14,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
-from broadsheet import contract, jsonl, reading, release, spread, tables
+from broadsheet import card_rules, contract, jsonl, reading, release, spread, tables
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Judge, Schema
 from broadsheet.problems import MAX_ERRORS, Problem, cannot_run
@@ -148,7 +146,8 @@ def _check_rows(
                 return problems
         digest = tables.fold(catalogue.digests())
         catalogue.close()
-    return list(check_documents(folder, digest, parts, schemas))
+    names, _ = release.listed(folder)
+    return [*check_documents(folder, digest, parts, schemas), *card_rules.of_pages(folder, names)]
 
 
 # --- one shard ---
@@ -387,65 +386,16 @@ def check_documents(
     folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
 ) -> Iterator[Problem]:
     """Judge what the documents and the identity say of the data: the *digest*, and the *parts* by table and split."""
-    sheet, wrong = jsonl.decode((folder / release.DATASHEET).read_bytes(), release.DATASHEET)
-    card, more = jsonl.decode((folder / release.CARD).read_bytes(), release.CARD)
-    if wrong or more:
-        yield from [*wrong, *more]
-        return
-    if digest not in sheet:
+    if digest.encode() not in (folder / release.DATASHEET).read_bytes():
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
-    front = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
-    try:
-        data: Any = yaml.safe_load(front[1]) if front else None
-        for message in _card_differences(data, parts, schemas, digest):
-            yield Problem("BS509", release.CARD, message)
-        version = str(data["configs"][0]["version"])
+    names, _ = release.listed(folder)
+    front, problems = card_rules.read((folder / release.CARD).read_bytes())
+    problems += card_rules.judge(front, names, digest, parts, schemas) if front and not problems else []
+    yield from problems
+    if front and not any(problem.severity == "error" for problem in problems):
+        version = front.value["configs"][0]["version"]
         yield from identity_problems((folder / IDENTITY).read_bytes(), version, digest)
         yield from _croissant_problems(folder, schemas, version, digest)
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        yield Problem("BS509", release.CARD, f"its front matter is not that of a dataset card: {error!r}")
-
-
-def _card_differences(
-    card: Any,
-    parts: Mapping[str, Mapping[str, Sequence[Part]]],
-    schemas: Mapping[str, Schema],
-    digest: str,
-) -> Iterator[str]:
-    configs = {config["config_name"]: config for config in card["configs"]}
-    infos = {info["config_name"]: info for info in card["dataset_info"]}
-    if [*configs] != [*schemas] or [*infos] != [*schemas]:
-        yield f"configs and dataset_info are not those of the tables {', '.join(schemas)}"
-        return
-    if [name for name, config in configs.items() if config.get("default")] != [next(iter(schemas))]:
-        yield f"the default config is not '{next(iter(schemas))}', and it alone"
-    if len({config["version"] for config in configs.values()}) != 1:
-        yield "the configs name different versions"
-    for table, config in configs.items():
-        splits = [
-            {"name": split, "num_bytes": sum(p.num_bytes for p in own), "num_examples": sum(p.rows for p in own)}
-            for split, own in sorted(parts[table].items())
-        ]
-        files = [
-            {"split": s, "path": release.parquet_pattern(table, s, len(own))} for s, own in sorted(parts[table].items())
-        ]
-        size = sum(
-            n for own in parts[table].values() for p in own for name, (_, n) in p.files.items() if release.is_data(name)
-        )
-        for name, found, expected in [
-            ("data_files", sorted(config["data_files"], key=itemgetter("split")), files),
-            ("the digest in the description", re.findall(r"sha256:[0-9a-f]{64}", config["description"]), [digest]),
-            ("features", infos[table]["features"], contract.hub_features(schemas[table])),
-            ("splits", sorted(infos[table]["splits"], key=itemgetter("name")), splits),
-            ("download_size", infos[table]["download_size"], size),
-            (
-                "dataset_size",
-                infos[table]["dataset_size"],
-                sum(p.num_bytes for own in parts[table].values() for p in own),
-            ),
-        ]:
-            if found != expected:
-                yield f"{table}: {name}: {short(found)}, but the data give {short(expected)}"
 
 
 def _croissant_problems(folder: Path, schemas: Mapping[str, Schema], version: str, digest: str) -> Iterator[Problem]:
@@ -465,11 +415,12 @@ def _croissant_problems(folder: Path, schemas: Mapping[str, Schema], version: st
         ("version", found.get("version"), version),
         ("identifier", found.get("identifier"), digest),
         *((f"sha256 of {file}", files.get(file), sha256) for file, sha256 in sorted(checksums.items())),
-        ("the files", sorted(files), sorted(checksums)),
+        ("the number of files", len(files), len(checksums)),
     ]:
         if got != expected:
             yield Problem("BS509", name, f"{what}: {short(got)}, but the release has {short(expected)}")
     for table, schema in schemas.items():
         wanted = contract.croissant_fields(schema, table, f"{table}-files")
-        if fields.get(table, [])[: len(wanted)] != wanted:
+        got = fields.get(table)
+        if not isinstance(got, list) or got[: len(wanted)] != wanted:
             yield Problem("BS509", name, f"the fields of {table} are not those of its schema")

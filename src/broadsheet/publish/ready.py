@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,19 +63,21 @@ class Held:
 
 @dataclass(frozen=True)
 class Ready:
-    """A release that verifies: its *card*, and its *files* by name.
+    """A release that verifies: its *card*, and its *files* by name; *warnings* are what was found that is no error.
 
-    They are what SHA256SUMS lists, that file itself, and its signature, if there is one.
+    The files are what SHA256SUMS lists, that file itself, and its signature, if there is one.
     """
 
     card: Card
     files: Mapping[str, File]
+    warnings: Sequence[Problem] = ()
 
 
 def prepared(dataset: Recipe, tell: Tell) -> Ready:
     """Give the release of *dataset* as it goes out; raise `BroadsheetError` if it does not verify."""
     folder = dataset.release
-    raise_if(verify(folder, tell=tell))
+    warnings = verify(folder, tell=tell)
+    raise_if(warnings)
     # The list, and not the folder, says what goes out: nothing that came to lie there by chance does. Two files cannot
     # be listed.
     checksums, problems = release.listed(folder)
@@ -87,7 +89,7 @@ def prepared(dataset: Recipe, tell: Tell) -> Ready:
     if card is None:
         hint = "Run `broadsheet build`: it was made before cards said so."
         raise InvalidData([Problem("BS509", release.CARD, "it does not say which dataset it is of", hint=hint)])
-    return Ready(card, files)
+    return Ready(card, files, warnings)
 
 
 def card_of(text: str) -> Card | None:
