@@ -10,8 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from broadsheet import build as _build  # noqa: F401 - each fork would import it anew
-from broadsheet import cli
+import pandas  # noqa: F401 - Arrow does; each fork would do it anew
+
+from broadsheet import (
+    build,  # noqa: F401 - the same
+    cli,
+)
+from broadsheet.documents.markdown import environment
+
+# Compiled here, once.
+for template in environment().list_templates():
+    environment().get_template(template)
 
 
 class Fork(NamedTuple):

@@ -6,14 +6,22 @@ else; with room made, the next one is fine.
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from broadsheet import release
 from broadsheet.build import build
+from broadsheet.disk import full
 from broadsheet.problems import CannotRun
 from tests import forks
 
@@ -28,14 +36,14 @@ def main() -> None:
 
 def sweep_empty(dataset: Path, disk: Path) -> int:
     """Build to a disk that has nothing else on it."""
-    return _sweep(disk, range(64, 4096, 16), lambda: forks.start("build", str(dataset), "--out", str(disk / "release")))
+    return _sweep(disk, range(64, 4096, 8), lambda: forks.start("build", str(dataset), "--out", str(disk / "release")))
 
 
 def sweep_replacing(dataset: Path, disk: Path) -> int:
     """Build to a disk that has room for the release it has, and for some more."""
     shutil.copytree(dataset / "release", disk.parent / "old")
     used = _kib(dataset / "release")
-    sizes = range(used + 64, used + 4096, 16)
+    sizes = range(used + 64, used + 4096, 8)
     return _sweep(
         disk, sizes, lambda: forks.start("build", str(dataset), "--out", str(disk / "release")), disk.parent / "old"
     )
@@ -43,16 +51,23 @@ def sweep_replacing(dataset: Path, disk: Path) -> int:
 
 def sweep_temporary(dataset: Path, disk: Path) -> int:
     """Build with a disk for temporary files alone."""
+    return _sweep_temporary(dataset, disk, range(4, 4096, 4))
+
+
+def sweep_temporary_rows(dataset: Path, disk: Path) -> int:
+    """Build the same way what has many kinds of them: rows of queries, and an index that joins them."""
+    return _sweep_temporary(dataset, disk, range(4, 4096, 32))
+
+
+def _sweep_temporary(dataset: Path, disk: Path, sizes: Iterable[int]) -> int:
     place = disk.parent / "release"
-    return _sweep(
-        disk, range(8, 4096, 4), lambda: forks.start("build", str(dataset), "--out", str(place), temporary=disk)
-    )
+    return _sweep(disk, sizes, lambda: forks.start("build", str(dataset), "--out", str(place), temporary=disk))
 
 
 def sweep_large(dataset: Path, disk: Path) -> int:
     """Build what Arrow writes piece by piece, as it would abort the process that has no room for one."""
     return _sweep(
-        disk, range(256, 65536, 1536), lambda: forks.start("build", str(dataset), "--out", str(disk / "release"))
+        disk, range(256, 65536, 1024), lambda: forks.start("build", str(dataset), "--out", str(disk / "release"))
     )
 
 
@@ -66,7 +81,43 @@ def sweep_library(dataset: Path, disk: Path) -> int:
             sys.stdout.write(f"{error}\n")
             sys.exit(2)
 
-    return _sweep(disk, range(256, 65536, 1536), lambda: forks.call(run))
+    return _sweep(disk, range(256, 65536, 1024), lambda: forks.call(run))
+
+
+def sweep_libraries(_: Path, disk: Path) -> int:
+    """See that a full disk is known by what each library says that writes to one; give how many were asked."""
+    _mount(disk, 8192)
+
+    def spill() -> None:
+        config = {"memory_limit": "32MB", "temp_directory": str(disk / "spill"), "threads": "1"}
+        sql = "SELECT range::varchar || repeat('x', 200) AS a FROM range(400000) ORDER BY a DESC"
+        duckdb.connect(config=config).execute(sql).fetchall()
+
+    def copy() -> None:
+        duckdb.sql(f"COPY (SELECT random() FROM range(4000000)) TO '{disk}/rows.parquet'")
+
+    def insert() -> None:
+        with sqlite3.connect(disk / "rows.sqlite") as database:
+            database.execute("CREATE TABLE rows (row)")
+            database.executemany("INSERT INTO rows VALUES (?)", itertools.repeat(("x" * 1000,), 20000))
+
+    def write() -> None:
+        rows = pa.table({"row": [os.urandom(500).hex() for _ in range(40000)]})
+        pq.write_table(rows, disk / "arrow.parquet")
+
+    asked = (spill, copy, insert, write)
+    for function in asked:
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001 - each library has its own
+            problem = full(error, disk)
+            assert problem is not None, error
+            assert str(problem) == f"{disk}: the disk is full [BS607]"
+        else:
+            raise AssertionError(function)
+        for path in disk.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return len(asked)
 
 
 SWEEPS = {name.removeprefix("sweep_"): function for name, function in globals().items() if name.startswith("sweep_")}
