@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DOCUMENTS := README.md docs/problems.md docs/segment.md docs/versions.md
 
-.PHONY: dataset test test-slow test-faults lint check docs lock clean
+.PHONY: dataset test test-slow test-faults lint check docs dist lock clean
 
 dataset: .venv/ready            ## build dataset/release from dataset/source and dataset/annotations
 	$(BIN)/broadsheet build dataset
@@ -32,13 +32,16 @@ check: .venv/ready              ## the dataset's folder, the release, and the do
 docs: .venv/ready               ## paste real output into README.md and docs/
 	PYTHONPATH=. $(BIN)/cog -r $(DOCUMENTS)
 
+dist: .venv/ready               ## build the sdist and the wheel into dist/; one commit, one set of bytes
+	sh scripts/dist.sh $(BIN)/python dist
+
 lock: .venv/ready               ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --upgrade --quiet --output-file requirements.lock >/dev/null
 
 clean:                          ## remove what make made, the release excepted
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/ready: requirements.lock pyproject.toml scripts/bootstrap.sh
 	sh scripts/bootstrap.sh $(PYTHON)

@@ -60,7 +60,7 @@ def call(function: Callable[[], object], temporary: Path | None = None) -> Fork:
     try:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-        tempfile.tempdir = temporary and str(temporary)
+        tempfile.tempdir = None if temporary is None else str(temporary)
         function()
         code = 0
     except SystemExit as error:

@@ -22,6 +22,9 @@ from threading import RLock
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 from tests.http_server import running
 
 JSON = dict[str, Any]
@@ -532,3 +535,19 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", f"{_KIND}/commit/(?P<revision>[^/]+)", _Action.commit),
     ("POST", f"{_KIND}/tag/(?P<revision>[^/]+)", _Action.tag),
 ]
+
+
+def talk_to(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the client in this process talk to *hub*."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "".join(template[1:]))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+def home(hub: Hub, folder: Path) -> dict[str, str]:
+    """Give the variables by which a client in another process talks to *hub*, with *folder* as its only cache."""
+    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder), **quiet}

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from broadsheet import release
 from broadsheet.build import build
 from broadsheet.disk import full
-from broadsheet.problems import CannotRun
+from broadsheet.problems import CannotRun, Problem
 from tests import forks
 
 Contents = dict[str, bytes]
@@ -94,7 +94,7 @@ def sweep_libraries(_: Path, disk: Path) -> int:
         duckdb.connect(config=config).execute(sql).fetchall()
 
     def copy() -> None:
-        duckdb.sql(f"COPY (SELECT random() FROM range(4000000)) TO '{disk}/rows.parquet'")
+        duckdb.sql("SELECT random() FROM range(4000000)").to_parquet(f"{disk}/rows.parquet")
 
     def insert() -> None:
         with sqlite3.connect(disk / "rows.sqlite") as database:
@@ -107,17 +107,19 @@ def sweep_libraries(_: Path, disk: Path) -> int:
 
     asked = (spill, copy, insert, write)
     for function in asked:
-        try:
-            function()
-        except Exception as error:  # noqa: BLE001 - each library has its own
-            problem = full(error, disk)
-            assert problem is not None, error
-            assert str(problem) == f"{disk}: the disk is full [BS607]"
-        else:
-            raise AssertionError(function)
+        problem = _said(function, disk)
+        assert str(problem) == f"{disk}: the disk is full [BS607]", function
         for path in disk.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return len(asked)
+
+
+def _said(function: Callable[[], object], disk: Path) -> Problem | None:
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001 - each library has its own
+        return full(error, disk)
+    return None
 
 
 SWEEPS = {name.removeprefix("sweep_"): function for name, function in globals().items() if name.startswith("sweep_")}

@@ -7,50 +7,20 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
+from broadsheet import release, vocabulary
 from broadsheet.problems import CannotRun, InvalidData
 from broadsheet.publish import publish
 from broadsheet.publish import ready as ready_module
 from tests.examples_support import run
-from tests.hub_server import Hub, When, serving_hub
+from tests.hub_server import Hub, When, home, serving_hub, talk_to
 from tests.publications import contents, dataset_in, freeze
 
 ADDRESS = "hf://datasets/ns/tram"
 COMMIT = "POST /api/datasets/ns/tram/commit/"
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.0.0, of one article. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("first") / "dataset")
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.1.0, of two articles. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("second") / "dataset", "1.1.0", 2)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub, which the client in this process talks to, without waiting when it does not answer."""
-    with serving_hub(tmp_path / "hub") as hub:
-        _talk_to(hub, monkeypatch)
-        yield hub
-
-
-def _talk_to(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "".join(template[1:]))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", hub.token)
-    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 def _released(dataset: Path) -> dict[str, bytes]:
@@ -94,6 +64,23 @@ def test_only_what_is_listed_goes_out(hub: Hub, tmp_path: Path) -> None:
     (dataset / "release" / ".env").write_text("SECRET=1")
     with pytest.raises(InvalidData, match="BS502"):
         publish(dataset, ADDRESS)
+    assert hub.requests == []
+
+
+def test_a_card_that_the_hub_would_refuse_is_not_sent(hub: Hub, tmp_path: Path) -> None:
+    dataset = dataset_in(tmp_path / "dataset")
+    card = dataset / "release" / release.CARD
+    card.write_text(card.read_text().replace("license: other\n", "license: CC-BY-4.0\n"))
+    release.write_checksums(dataset / "release")
+    with pytest.raises(InvalidData, match="is no licence that the hub knows"):
+        publish(dataset, ADDRESS)
+    assert hub.requests == []
+
+
+def test_nothing_is_sent_that_could_not_be_judged(hub: Hub, first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "terms", dict)
+    with pytest.raises(CannotRun, match="datasets is not installed"):
+        publish(first, ADDRESS)
     assert hub.requests == []
 
 
@@ -300,7 +287,7 @@ def _sweep(requests: range, root: Path, datasets: tuple[Path, Path], monkeypatch
     monkeypatch.setattr(ready_module, "verify", lambda *_, **__: [])
     old, new = datasets
     with serving_hub(root / "first") as hub:
-        _talk_to(hub, monkeypatch)
+        talk_to(hub, monkeypatch)
         publish(old, ADDRESS)
     number = 0
     for number in requests:
@@ -314,7 +301,7 @@ def _dies(number: int, when: When, root: Path, datasets: tuple[Path, Path], monk
     old, new = datasets
     place = Path(shutil.copytree(root / "first", root / f"{number}-{when}"))
     with serving_hub(place) as hub:
-        _talk_to(hub, monkeypatch)
+        talk_to(hub, monkeypatch)
         hub.die_at(number, when)
         try:
             publish(new, ADDRESS)
@@ -385,7 +372,7 @@ def test_the_token_is_nowhere(  # noqa: PLR0917 - one row of the table above
             "HTTPX_LOG_LEVEL": "trace",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
-        environment = os.environ | _home(hub, tmp_path / "home") | loud | {"HF_TOKEN": token}
+        environment = os.environ | home(hub, tmp_path / "home") | loud | {"HF_TOKEN": token}
         if lost:
             hub.lose_the_answer(lost)
         command = [sys.executable, "-c", LOUD, "publish", str(dataset), ADDRESS, *options]
@@ -401,63 +388,3 @@ def test_the_token_is_nowhere(  # noqa: PLR0917 - one row of the table above
 def test_no_option_takes_a_token(tmp_path: Path) -> None:
     assert "token" not in re.findall(r"--[\w-]+", run(tmp_path, "publish", "--help").output)
     assert run(tmp_path, "publish", ".", ADDRESS, "--token", CANARY).exit_code == 2
-
-
-# --- strangers ---
-
-
-def _home(hub: Hub, home: Path) -> dict[str, str]:
-    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-
-
-def _stranger(code: str, hub: Hub, home: Path, **more: str) -> str:
-    """Run *code* in a new process that knows the hub's address, *home* as its only cache, and no token."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    environment |= _home(hub, home) | more
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
-
-
-LOAD = """
-from datasets import load_dataset
-rows = load_dataset("ns/tram", {arguments})
-print([type(rows).__name__, rows.info.config_name, str(rows.info.version), len(list(rows))])
-"""
-
-
-def test_strangers_read_it_with_their_own_tools(hub: Hub, first: Path, second: Path, tmp_path: Path) -> None:
-    publish(first, ADDRESS)
-    pinned = LOAD.format(arguments='"stances", revision="v1.0.0", split="train"')
-    whole = LOAD.format(arguments='split="train"')
-    streamed = LOAD.format(arguments='"stances", revision="v1.1.0", split="train", streaming=True')
-    assert _stranger(whole, hub, tmp_path / "1") == "['Dataset', 'articles', '1.0.0', 1]"
-    assert _stranger(pinned, hub, tmp_path / "2") == "['Dataset', 'stances', '1.0.0', 6]"
-    publish(second, ADDRESS)
-    assert _stranger(pinned, hub, tmp_path / "3") == "['Dataset', 'stances', '1.0.0', 6]"
-    assert _stranger(whole, hub, tmp_path / "4") == "['Dataset', 'articles', '1.1.0', 2]"
-    # The same cache that had the first version of it, too; and then without the hub.
-    assert _stranger(whole, hub, tmp_path / "1") == "['Dataset', 'articles', '1.1.0', 2]"
-    assert _stranger(streamed, hub, tmp_path / "5") == "['IterableDataset', 'stances', '1.1.0', 12]"
-    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    hub.die_at(1, "before")
-    assert _stranger(whole, hub, tmp_path / "4", **offline) == "['Dataset', 'articles', '1.1.0', 2]"
-
-
-def test_strangers_read_files_of_a_version(hub: Hub, first: Path, second: Path, tmp_path: Path) -> None:
-    for dataset in (first, second):
-        publish(dataset, ADDRESS)
-    name = "data/articles/train-00000-of-00001.parquet"
-    code = f'import pandas; print(pandas.read_parquet("hf://datasets/ns/tram@v1.0.0/{name}")["id"].to_list())'
-    assert _stranger(code, hub, tmp_path / "1") == "['tram-meeting']"
-    environment = os.environ | _home(hub, tmp_path / "2")
-    del environment["HF_TOKEN"]
-    tool = [str(Path(sys.executable).with_name("hf")), "download", "ns/tram", "--repo-type", "dataset"]
-    place = tmp_path / "downloaded"
-    subprocess.run(
-        [*tool, "--revision", "v1.0.0", "--local-dir", str(place)], env=environment, capture_output=True, check=True
-    )
-    found = {name: data for name, data in contents(place).items() if not name.startswith((".cache", ".gitattributes"))}
-    assert found == _released(first)
-    checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=place, check=False)
-    assert checked.returncode == 0

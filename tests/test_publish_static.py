@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pandas as pd
 import pytest
-import s3fs
 
 from broadsheet.problems import CannotRun, InvalidData
 from broadsheet.publish import publish
@@ -22,39 +20,9 @@ from tests.examples_support import run
 from tests.http_server import serving
 from tests.hub_server import When
 from tests.publications import at, contents, dataset_in, freeze
-from tests.s3_server import S3, serving_s3
+from tests.s3_server import S3
 
 ARTICLES = "data/articles/train-00000-of-00001.parquet"
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.0.0, of one article. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("first") / "dataset")
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1.1.0, of two articles. Read it, don't change it."""
-    return dataset_in(tmp_path_factory.mktemp("second") / "dataset", "1.1.0", 2)
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    """An S3 that the clients of this process find by their own settings, without waiting when it does not answer."""
-    with serving_s3() as s3:
-        for name, value in {
-            "AWS_ENDPOINT_URL": s3.url,
-            "AWS_ACCESS_KEY_ID": "canary",
-            "AWS_SECRET_ACCESS_KEY": "canary-secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_MAX_ATTEMPTS": "1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-        s3fs.S3FileSystem.clear_instance_cache()
-        yield s3
-        s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(params=["folder", "file", "memory", "s3"])
@@ -180,13 +148,19 @@ def test_texts_that_are_not_open_need_a_basis(tmp_path: Path) -> None:
     )
 
 
+def test_texts_that_are_not_open_may_go_where_the_user_says_that_nobody_else_is_let_in(tmp_path: Path) -> None:
+    dataset = dataset_in(tmp_path / "dataset", basis="")
+    result = run(dataset, "publish", ".", str(tmp_path / "site"), "--private")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "site" / "latest.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("address", "options", "told"),
     [
         ("https://example.org/data", [], "a web server takes no files"),
         ("sftp://me:hunter2@example.org/data", [], "an address with credentials in it would stand in every log"),
-        ("site", ["--private"], "--private and --create-pr are for hubs"),
-        ("site", ["--create-pr"], "--private and --create-pr are for hubs"),
+        ("site", ["--create-pr"], "--create-pr is for hubs"),
     ],
 )
 def test_what_cannot_be_published_at(address: str, options: list[str], told: str, first: Path) -> None:
@@ -229,7 +203,7 @@ def test_a_file_that_comes_back_otherwise_is_never_pointed_to(address: str, firs
     assert "latest.json" not in _read(address)
 
 
-@pytest.mark.parametrize("step", ["sending file 3 of 12", "sending file 12 of 12", "reading back: file 2 of 12"])
+@pytest.mark.parametrize("step", ["sending file 3 of 13", "sending file 13 of 13", "reading back: file 2 of 13"])
 def test_a_run_that_is_killed_leaves_the_old_version_and_is_taken_up(
     step: str, address: str, first: Path, second: Path
 ) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from broadsheet import __version__
 from broadsheet.problems import CODES
 from tests.conftest import CORPUS, REPOSITORY
 
@@ -80,11 +79,10 @@ def test_the_wheel_carries_the_contracts_and_templates(tmp_path: Path) -> None:
     assert "broadsheet/py.typed" in names
 
 
-def test_the_changelog_knows_the_versions() -> None:
+def test_the_changelog_knows_the_version_of_the_dataset() -> None:
     changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     dataset = tomllib.loads((CORPUS / "dataset.toml").read_text(encoding="utf-8"))
     assert f"`{dataset['name']}`, version {dataset['version']}" in changelog
-    assert f"[{__version__}]" in changelog or "[Unreleased]" in changelog
 
 
 @pytest.mark.skipif(not TRACKED, reason="this is no git checkout, so there is no list of tracked files")

@@ -608,6 +608,14 @@ def test_fields_of_ones_own_reach_every_part_of_a_release(tmp_path: Path) -> Non
     }
     sheet = (place / "DATASHEET.md").read_text()
     assert all(f"`{name}`" in sheet for name in FIELDS)
+    record_sets = json.loads((place / "croissant.json").read_bytes())["recordSet"]
+    fields = {
+        field["name"]: field.get("dataType")
+        for one in record_sets
+        if one["@id"] == "articles"
+        for field in one["field"]
+    }
+    assert [fields[name] for name in FIELDS] == ["sc:Text", "sc:Integer", "sc:Text", None, "sc:Date"]
     script = (
         "import json, sys; from datasets import load_dataset\n"
         "rows = load_dataset(sys.argv[1], 'articles', split='train')\n"

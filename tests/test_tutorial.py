@@ -43,13 +43,15 @@ def test_each_command_prints_what_the_page_says(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_runs_from_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
-    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
-    subprocess.run([*wheel, "."], cwd=REPOSITORY, check=True)
+    script = str(REPOSITORY / "scripts" / "dist.sh")
+    subprocess.run(["sh", script, sys.executable, str(tmp_path)], check=True)
     (built,) = tmp_path.glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     programs = tmp_path / "venv" / "bin"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     subprocess.run([programs / "pip", "install", "--quiet", str(built)], cwd=tmp_path, env=environment, check=True)
+    told = subprocess.run([programs / "broadsheet", "--version"], env=environment, capture_output=True, check=True)
+    assert told.stdout.decode() == f"broadsheet {built.name.split('-')[1]}\n"
     folder = tmp_path / "empty"
     folder.mkdir()
     _run_page(programs, folder)

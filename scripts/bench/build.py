@@ -458,9 +458,11 @@ def _targets(measured: Mapping[str, Result], found: Sequence[Property], rows: in
         return known[one] / known[other] if one in known and other in known else None
 
     ours, now = measured.get(OURS), measured.get(TODAY)
+    largest = ours.largest_mb / now.largest_mb if ours and now else None
     memory = ours.together_mb / now.together_mb if ours and now else None
     yield _least(f"at least {FASTER_THAN_TODAY} times faster than `{TODAY}`", ratio(TODAY, OURS), FASTER_THAN_TODAY)
-    yield _most("at most a third of its memory, all processes", memory, OF_TODAYS_MEMORY)
+    yield _most("at most a third of its memory, the largest process of each", largest, OF_TODAYS_MEMORY)
+    yield _most("the same, all processes together", memory, OF_TODAYS_MEMORY)
     for name in (POLARS, PYARROW):
         yield _most(f"faster than `{name}`: a part of its time", ratio(OURS, name), 1)
     yield _least(

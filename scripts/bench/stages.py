@@ -110,6 +110,7 @@ def measure(file: Path, rounds: int) -> str:
             "| --- | --- | ---: | ---: |",
             *(f"| {s.call} | {s.why} | {micro[s.call]:.1f} | {micro[s.call] / floor:.2f} |" for s in stages(lines[:1])),
             f"| **all of them** | | {total:.1f} | {total / floor:.2f} |",
+            f"| **the same on two cores, at the least** | half of that | {total / 2:.1f} | {total / 2 / floor:.2f} |",
             f"| the build of a shard | with all that is ours | {build:.1f} | {build / floor:.2f} |",
             "",
         ]

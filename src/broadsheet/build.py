@@ -128,7 +128,8 @@ def _build(dataset: Recipe, order: _Order, rejects: Rejects) -> tuple[Built, Map
         raise_if(merged.problems)
         order.tell("verifying")
         raise_if(list(verify.check_sources(stage.data, given.shards, facts.schemas)))
-        raise_if(list(verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)))
+        merged.problems += verify.check_documents(stage.folder, facts.digest, merged.parts(), facts.schemas)
+        raise_if(merged.problems)
         rejects.write(dataset.rejects)
     rows = {table: n for table, n in facts.summary.rows.items() if n}
     problems = [*rejects.problems(), *merged.problems]

@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from broadsheet import contract, jsonl, reading, recipe, release
+from broadsheet import contract, jsonl, reading, recipe, release, signature
 from broadsheet.build import build
 from broadsheet.contract import Schema
 from broadsheet.gate import Gate
 from broadsheet.problems import BroadsheetError, CannotRun, InvalidData, Problem, cannot_run
 from broadsheet.progress import Tell, silent
+from broadsheet.signature import Signers
 from broadsheet.verify import verify
 
 #: The largest file of a release that is fetched from a URL.
@@ -27,19 +28,23 @@ def check(
     array_of_rows: bool = False,
     workers: int = 1,
     tell: Tell = silent,
+    signers: Signers | None = None,
 ) -> Iterator[Problem]:
     """Give every problem of *paths*, as it is found; raise `CannotRun` if one can't be judged.
 
     A path is a file of rows (``-`` is standard input, as JSON Lines), a dataset's folder, a release's folder, or an
     http(s) URL of a file or a release. Rows follow *schema*, a file or the name of a table; without it, the contract
     that their columns tell. A JSON document is one value, or an *array_of_rows*. *workers*
-    processes share a large file. *tell* hears of the progress.
+    processes share a large file. *tell* hears of the progress. Where there are *signers*, every path is a release that
+    one of them signed, or a dataset's folder with such a release.
     """
+    if signers is not None and not signers.file.is_file():
+        raise cannot_run("BS601", signers.file, "there is no such file of those who may sign")
     gate = Gate(schema=None if schema is None else read_schema(schema), tell=tell, workers=workers)
     for path in paths:
         tell(f"checking {path}")
         try:
-            yield from _check_one(path, gate, array_of_rows=array_of_rows)
+            yield from _check_one(path, gate, signers, array_of_rows=array_of_rows)
         except CannotRun:
             raise
         except BroadsheetError as error:
@@ -98,26 +103,39 @@ def check_dataset(
     return problems
 
 
-def _check_one(path: str, gate: Gate, *, array_of_rows: bool) -> Iterator[Problem]:
+def _check_one(path: str, gate: Gate, signers: Signers | None, *, array_of_rows: bool) -> Iterator[Problem]:
     if reading.is_url(path) and reading.suffix(path) not in (".jsonl", ".ndjson", ".json", ".parquet"):
-        yield from _check_release_url(path.rstrip("/"), gate.workers)
+        yield from _check_release_url(path, gate.workers, signers)
     elif path != "-" and not reading.is_url(path) and Path(path).is_dir():
         yield from check_folder(Path(path), gate.workers, gate.tell)
+        if signers is not None:
+            is_dataset = (Path(path) / recipe.RECIPE).is_file()
+            yield from signers.check(recipe.read(Path(path)).release if is_dataset else Path(path), path)
+    elif signers is not None:
+        raise cannot_run("BS601", path, "it is no release, and nothing else is signed")
     elif path == "-" or reading.is_url(path) or Path(path).is_file():
         yield from gate.check(path, array_of_rows=array_of_rows)
     else:
         raise cannot_run("BS601", path, "there is no such file or folder")
 
 
-def _check_release_url(url: str, workers: int) -> list[Problem]:
-    """Fetch the release at *url* aside, the files that its SHA256SUMS lists and no others, and judge that."""
+def _check_release_url(shown: str, workers: int, signers: Signers | None) -> Iterator[Problem]:
+    """Fetch the release at a URL aside, the files that its SHA256SUMS lists and no others, and judge that."""
+    url = shown.rstrip("/")
     with tempfile.TemporaryDirectory(prefix="broadsheet-") as scratch:
         folder = Path(scratch)
         _fetch(f"{url}/{release.CHECKSUMS}", folder / release.CHECKSUMS)
         names, problems = release.listed(folder)
         for name in names if not problems else ():
             _fetch(f"{url}/{name}", folder / PurePosixPath(name))
-        return problems or verify(folder, workers)
+        yield from problems or verify(folder, workers)
+        if signers is not None:
+            try:
+                _fetch(f"{url}/{release.SIGNATURE}", folder / release.SIGNATURE)
+            except CannotRun as error:
+                yield signature.unsigned(error.problems[0].message)
+            else:
+                yield from signers.check(folder, shown)
 
 
 def _fetch(url: str, path: Path) -> None:

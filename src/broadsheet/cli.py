@@ -155,26 +155,35 @@ def check(
         int | None,
         typer.Option("--workers", metavar="N", min=1, help="Processes for a large file.", show_default="the cores"),
     ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option("--signers", metavar="FILE", help="Who may sign a release (ssh-keygen's allowed signers)."),
+    ] = None,
 ) -> None:
     """Check rows against their contract, a dataset against its release, or a release against itself.
 
     Rows are judged by a JSON Schema: your own, or the contract that their columns tell. A dataset's folder is built
     aside and compared with the release it holds. A release is judged from its own files: checksums, types, every row,
-    every quote, every offset, and what its documents say of the data. Warnings alone are no failure.
+    every quote, every offset, and what its documents say of the data. With --signers, it must be signed, too, by one of
+    them. Warnings alone are no failure.
     """
     with _boundary(), _progress() as tell:
         from broadsheet.check import check as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
+        from broadsheet.signature import Signers  # noqa: PLC0415 - the same
 
         collected = _Collector(max_problems)
+        allowed = None if signers is None else Signers(signers)
         try:
-            for problem in run(paths, schema, array_of_rows=rows, workers=_processes(workers), tell=tell):
+            found = run(paths, schema, array_of_rows=rows, workers=_processes(workers), tell=tell, signers=allowed)
+            for problem in found:
                 collected.add(problem)
             code = 1 if collected.errors else 0
         except CannotRun as error:
             for problem in error.problems:
                 collected.add(problem)
             code = 2
-    typer.echo(render(collected.findings(", ".join(paths)), format_), nl=False)
+    checked = ", ".join(paths if allowed is None else map(allowed.told, paths))
+    typer.echo(render(collected.findings(checked), format_), nl=False)
     if code:
         raise typer.Exit(code)
 
@@ -278,7 +287,7 @@ def publish(
         ),
     ],
     private: Annotated[
-        bool, typer.Option("--private", help="Make a new repository private. It hides none that is there.")
+        bool, typer.Option("--private", help="Make a new repository private; of a folder or bucket, say that it is.")
     ] = False,
     create_pr: Annotated[
         bool, typer.Option("--create-pr", help="Propose the version in a pull request; nothing is tagged.")
@@ -288,7 +297,7 @@ def publish(
     """Publish a dataset's release, as a whole, and read it back.
 
     It must verify, its version must be frozen, and greater than the one at the target by what the data demand. Texts
-    whose rights are not open need a basis in the recipe, or a private repository. If the work stops, the public sees
+    whose rights are not open need a basis in the recipe, or a private place. If the work stops, the public sees
     the old version or the new one, and the same command goes on from there. A hub's token comes from HF_TOKEN, or the
     hub's own login.
     """
@@ -296,6 +305,8 @@ def publish(
         from broadsheet.publish import publish as run  # noqa: PLC0415 - it imports Arrow, which --help can do without
 
         done = run(dataset, target, tell, private=private, create_pr=create_pr, dry_run=dry_run)
+    if done.plan.own.warnings:
+        _print(done.plan.own.warnings)
     typer.echo(done.plan.text())
     typer.echo(f"published: {done.where}; every file was read back" if done.where else "dry run: nothing was sent")
 

@@ -295,6 +295,24 @@ def hub_features(schema: Schema) -> list[dict[str, Any]]:
     return [_hub_feature(name, resolve(prop, schema), schema) for name, prop in schema["properties"].items()]
 
 
+def croissant_fields(schema: Schema, table: str, file_set: str) -> list[dict[str, Any]]:
+    """Give *table*'s fields as Croissant 1.1 has them; their values are read from the Parquet files of *file_set*.
+
+    What is nested is a ``subField``, reached from its column by one JSONPath for each step. Croissant has no words for
+    what lies in a list of a list: such fields are described, and have no source.
+    """
+    foreign = {
+        column: f"{key['table']}/{target}"
+        for key in schema.get("x-foreign-keys", ())
+        for column, target in zip(key["columns"], key["references"], strict=True)
+    }
+    return [
+        _croissant_field((table, name), raw, schema, file_set)
+        | ({"references": {"field": {"@id": foreign[name]}}} if name in foreign else {})
+        for name, raw in schema["properties"].items()
+    ]
+
+
 def field_table(schema: Schema) -> list[Field]:
     """Give every field of a table, nested ones with dotted names (``references[].url``), in order."""
     return list(_fields(schema, schema, ""))
@@ -531,6 +549,31 @@ def _hub_type(prop: Schema, root: Schema) -> dict[str, Any]:
             return {"dtype": "date32"}
         case other:
             return {"dtype": {"string": "string", "integer": "int64", "number": "float64", "boolean": "bool"}[other]}
+
+
+def _croissant_field(path: tuple[str, ...], raw: Schema, root: Schema, file_set: str, lists: int = 0) -> dict[str, Any]:
+    """Give the field at *path*, from its table on, which lies in so many *lists*."""
+    prop = resolve(raw, root)
+    field: dict[str, Any] = {"@type": "cr:Field", "@id": "/".join(path), "name": path[-1]}
+    if "description" in prop:
+        field["description"] = prop["description"]
+    if _json_type(prop)[0] == "array":
+        field |= {"isArray": True, "arrayShape": "-1"}
+        lists += 1
+        prop = resolve(prop["items"], root)
+    kind = _json_type(prop)[0]
+    if kind == "object":
+        inner = prop["properties"].items()
+        return field | {"subField": [_croissant_field((*path, k), v, root, file_set, lists) for k, v in inner]}
+    field["dataType"] = "sc:Date" if prop.get("format") == "date" else _CROISSANT_TYPES[kind]
+    if lists > 1:
+        return field
+    source: dict[str, Any] = {"fileSet": {"@id": file_set}, "extract": {"column": path[1]}}
+    steps = [{"jsonPath": step} for step in path[2:]]
+    return field | {"source": source | ({"transform": steps} if steps else {})}
+
+
+_CROISSANT_TYPES = {"string": "sc:Text", "integer": "sc:Integer", "number": "sc:Float", "boolean": "sc:Boolean"}
 
 
 def _fields(node: Schema, root: Schema, prefix: str) -> Iterator[Field]:

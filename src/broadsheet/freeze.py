@@ -38,13 +38,14 @@ def freeze(
     """Release the version that the dataset in *folder* has; raise `InvalidData` with what keeps it from being one.
 
     The release in place must be what the inputs build, and its version new and large enough for what changed since the
-    last one, which is looked for as `succession.step` says, or is the one called *against*. *date* is by default that
-    of SOURCE_DATE_EPOCH, or today's. The changelog gets an entry and the ledger a line; both, or none.
+    last one, which is looked for as `succession.step` says, or is the one called *against*. *date* is by default the
+    recipe's `published`, or that of SOURCE_DATE_EPOCH, or today's. The changelog gets an entry
+    and the ledger a line; both, or none.
     """
-    day = versions.today() if date is None else date
+    dataset = recipe.read(folder)
+    day = date or dataset.published or versions.today()
     if not versions.is_date(day):
         raise cannot_run("BS601", day, "it is no date", hint="Write it as YYYY-MM-DD.")
-    dataset = recipe.read(folder)
     # No build may replace meanwhile what is judged here.
     with release.claimed(dataset.release):
         past = succession.past(dataset, against)

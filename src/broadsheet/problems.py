@@ -340,6 +340,66 @@ CODES: dict[str, Code] = {
         "The release is not what the inputs build.",
         "Run `broadsheet build`, read what changed, and commit it.",
     ),
+    "BS511": Code(
+        "card-front-matter",
+        "The card, `README.md`, does not begin with front matter that every reader can read: YAML between two lines of "
+        "---, each key once, no aliases, with all that a dataset's card has.",
+        "Build the release anew; cards are computed, not edited. In a card of another making, correct the line.",
+    ),
+    "BS512": Code(
+        "card-quotes",
+        "A value in the card's front matter is of another type than readers need. YAML takes an unquoted `no` for "
+        "false, `1.0` for a number, `2024-01-01` for a date; whether `1e3` is a number depends on the reader.",
+        "Write strings that look like something else in quotes.",
+    ),
+    "BS513": Code(
+        "card-licence",
+        "The card names no licence, or one that the hub does not know by this identifier, or `other` without the name "
+        "and the link that go with it.",
+        "Correct `license` under `[rights]` in `dataset.toml`, and build. The hub's identifiers are in small letters; "
+        "a licence that it does not know is `other`.",
+    ),
+    "BS514": Code(
+        "card-language",
+        "The card names a language by something else than a code of ISO 639, or, as a warning, by a code that the "
+        "installed `datasets` does not list.",
+        "Under `language` stands the code (`pt`), under `language_bcp47` the whole tag (`pt-BR`). A build does it so.",
+    ),
+    "BS515": Code(
+        "card-term",
+        "The card has a term that is not among those the installed `datasets` lists for its key: a size category, who "
+        "made annotations or texts, how many languages. For a task category it is a warning, as the hub may know more.",
+        "Use the term that the hint proposes. Task categories are those of `task_categories` in `dataset.toml`.",
+    ),
+    "BS516": Code(
+        "card-configs",
+        "What `load_dataset` would load by the card is not there: a config and its `dataset_info` have other names, a "
+        "path has no extension or matches no file, or two configs have files of different formats.",
+        "Build the release anew; cards are computed, not edited.",
+    ),
+    "BS517": Code(
+        "hub-limits",
+        "The release is beyond what a hub takes, or, as a warning, beyond what its viewer shows (the limits are in "
+        "`docs/publish.md`).",
+        "Make fewer and larger shards, or smaller row groups; the message has the number.",
+    ),
+    "BS520": Code(
+        "unsigned",
+        "A release was to be checked with `--signers`, but it has no signature, `SHA256SUMS.sig`.",
+        "Ask who released it for the signature, and put it beside SHA256SUMS; or do without, and without `--signers`.",
+    ),
+    "BS521": Code(
+        "signature-wrong",
+        "`SHA256SUMS.sig` is damaged, or it is a signature of other bytes, or one that was made for something else "
+        "than releases (`-n broadsheet`).",
+        "Fetch the release and its signature anew; if it stays so, it is not what was signed, and not to be trusted.",
+    ),
+    "BS522": Code(
+        "signer-not-allowed",
+        "The signature is right, but was made with a key that the file named by `--signers` does not allow: it is "
+        "not there, not for this, or not at this time.",
+        "Find out from its owner whose key it is; only then add it to the file.",
+    ),
     # 6: could not run
     "BS601": Code(
         "not-a-dataset",
@@ -388,6 +448,11 @@ CODES: dict[str, Code] = {
         "Wait until it is done. What a killed process left behind is no obstacle, unless it was on another machine: "
         "then make sure that it runs no longer, and remove the lock that the message names.",
     ),
+    "BS612": Code(
+        "program-missing",
+        "A program that the work needs is not installed.",
+        "Install it, as the hint says.",
+    ),
     # 7: versions
     "BS701": Code(
         "version-taken",
@@ -426,7 +491,7 @@ CODES: dict[str, Code] = {
     "BS801": Code(
         "not-frozen",
         "A release is to be published, but the ledger of the dataset, `versions.jsonl`, does not have its version with "
-        "its data digest.",
+        "its data digest and the SHA-256 of its SHA256SUMS.",
         "Freeze the version first, or build again what was frozen.",
     ),
     "BS802": Code(
@@ -450,7 +515,7 @@ CODES: dict[str, Code] = {
         "Articles have a text that not everybody may pass on: neither `rights.statement` nor `rights.license` is that "
         "of Creative Commons or of the public domain, and the recipe states no basis for publishing it.",
         "State in `redistribution`, under `[rights]` in `dataset.toml`, on what basis the texts are published; or "
-        "leave them out; or publish on a hub with --private.",
+        "leave them out; or publish where only some can read, with --private.",
     ),
     "BS806": Code(
         "target-moved",

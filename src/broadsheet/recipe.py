@@ -76,6 +76,8 @@ class Recipe:
     stance: Mapping[str, Any] | None = None
     leaning: Mapping[str, Any] | None = None
     cautions: Sequence[str] = ()
+    url: str | None = None
+    published: str | None = None
     text: str = ""
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 import secrets
 import shutil
 import stat
@@ -19,9 +20,13 @@ from broadsheet.jsonl import decode
 from broadsheet.problems import Problem, cannot_run
 
 CHECKSUMS = "SHA256SUMS"
+#: The signature of SHA256SUMS, if there is one: see `signature`. It is the one file that SHA256SUMS cannot list.
+SIGNATURE = "SHA256SUMS.sig"
 CARD = "README.md"
 DATASHEET = "DATASHEET.md"
 CODEBOOK = "CODEBOOK.md"
+CROISSANT = "croissant.json"
+LICENSE = "LICENSE"
 
 
 def parquet_path(table: str, split: str = "train", number: int = 0, total: int = 1) -> str:
@@ -85,9 +90,9 @@ def staged(place: Path | str) -> Iterator[Stage]:
     """Give the stage of a release; when the block ends well, the release is in *place*, and otherwise nothing is.
 
     On this machine's disks, the stage lies beside *place*, which is `claimed`, and takes it over as a whole; a release
-    that is there is replaced. At a URL, the tables are written in place, and SHA256SUMS, which makes them a release,
-    comes last; what is there already is not replaced. Anything that is no release is refused (`CannotRun`), and never
-    touched.
+    that is there is replaced, and its signature stays if it holds for the new one, too. At a URL, the tables are
+    written in place, and SHA256SUMS, which makes them a release, comes last; what is there already is not replaced.
+    Anything that is no release is refused (`CannotRun`), and never touched.
     """
     token = secrets.token_hex(4)
     if isinstance(place, str) and reading.is_url(place):
@@ -104,6 +109,7 @@ def staged(place: Path | str) -> Iterator[Stage]:
             folder.mkdir()
             scratch.mkdir()
             yield Stage(folder, str(folder.absolute()), str(scratch.absolute()))
+            _keep_signature(place, folder)
             _sync(folder)
             _swap(folder, place, aside)
     except BaseException:
@@ -191,7 +197,8 @@ def check_checksums(folder: Path) -> list[Problem]:
     ]
     for name in there:
         if name not in checksums:
-            problems.append(Problem("BS502", name, "SHA256SUMS does not list it"))
+            hint = "What git or a download put there is no part of a release: remove it." if name[0] == "." else ""
+            problems.append(Problem("BS502", name, "SHA256SUMS does not list it", hint=hint))
         elif (found := sha256(folder / name)) != checksums[name]:
             message = f"its SHA-256 is {found}, SHA256SUMS says {checksums[name]}"
             hint = "Nobody edits a release: restore the file, or build anew."
@@ -202,20 +209,32 @@ def check_checksums(folder: Path) -> list[Problem]:
 def listed(folder: Path) -> tuple[dict[str, str], list[Problem]]:
     """Give the digests by file name that SHA256SUMS lists, or what is wrong with it.
 
-    A name must lie in the release: no absolute path, no ``..``, no backslash. Nothing it names is opened before that.
+    It has the one form that `write_checksums` gives it, so that no bit of it can change unnoticed. A name must lie in
+    the release: no absolute path, no ``..``, no backslash. Nothing it names is opened before that.
     """
     checksums: dict[str, str] = {}
-    problems = []
-    text, found = decode((folder / CHECKSUMS).read_bytes(), CHECKSUMS)
-    for number, line in enumerate(text.splitlines(), start=1):
-        checksum, _, name = line.partition("  ")
-        parts = PurePosixPath(name).parts
-        if not name:
-            problems.append(Problem("BS503", CHECKSUMS, "the line is not '<digest>  <file>'", line=number))
-        elif name.startswith("/") or ".." in parts or "\\" in name:
+    text, problems = decode((folder / CHECKSUMS).read_bytes(), CHECKSUMS)
+    *lines, rest = text.split("\n")
+    last = ""
+    for number, line in enumerate(lines, start=1):
+        found = _LISTED.fullmatch(line)
+        name = found[2] if found else ""
+        if found is None:
+            message = "the line is not '<digest>  <file>', with 64 lower-case hexadecimal digits"
+            problems.append(Problem("BS503", CHECKSUMS, message, line=number))
+        elif name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name:
             problems.append(Problem("BS502", CHECKSUMS, f"{name!r} lies outside the release", line=number))
-        checksums[name] = checksum
-    return checksums, found + problems
+        elif name <= last:
+            message = f"{name!r} does not come after {last!r}: each file is listed once, by the order of names"
+            problems.append(Problem("BS503", CHECKSUMS, message, line=number))
+        else:
+            checksums[name], last = found[1], name
+    if rest:
+        problems.append(Problem("BS503", CHECKSUMS, "the last line is cut short", line=len(lines) + 1))
+    return checksums, problems
+
+
+_LISTED = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def compare(expected: Path, found: Path) -> list[Problem]:
@@ -243,7 +262,7 @@ def _first_difference(old: bytes, new: bytes) -> int:
 
 def _files(folder: Path) -> list[str]:
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return sorted(name for name in names if name != CHECKSUMS)
+    return sorted(name for name in names if name not in {CHECKSUMS, SIGNATURE})
 
 
 def _check_place(place: Path) -> None:
@@ -252,6 +271,13 @@ def _check_place(place: Path) -> None:
     if place.is_dir() and any(place.iterdir()) and not (place / CHECKSUMS).is_file():
         hint = "A release is replaced, anything else is not: name another folder, or empty this one."
         raise cannot_run("BS602", place, f"it is no release: it has no {CHECKSUMS}", hint=hint)
+
+
+def _keep_signature(place: Path, stage: Path) -> None:
+    """Copy the signature of the release in *place*, if it has one, to the one in *stage* if that has the same bytes."""
+    signature, signed, own = place / SIGNATURE, place / CHECKSUMS, stage / CHECKSUMS
+    if signature.is_file() and own.is_file() and own.read_bytes() == signed.read_bytes():
+        write(stage, SIGNATURE, signature.read_bytes())
 
 
 def _sync(folder: Path) -> None:

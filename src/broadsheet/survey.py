@@ -316,10 +316,11 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
 def _parquet(path: Path) -> Table:
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+        names = schema.names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidData([Problem("BS504", str(path), f"it cannot be read: {error}")]) from None
     columns, count = _tallied(_json_rows(rows.parquet(str(path), lambda _: []), path))
-    types = {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)}
+    types = {name: str(kind) for name, kind in zip(names, schema.types, strict=True)}
     known = [replace(column, kinds=column.kinds | {types[column.steps[0]]}) for column in columns]
     return Table((), 0, "parquet", count, known)
 

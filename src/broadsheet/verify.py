@@ -7,7 +7,6 @@ JSON Lines, shard by shard, and the Parquet files must hold the same.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +14,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
-from broadsheet import contract, jsonl, reading, release, spread, tables
+from broadsheet import card_rules, contract, jsonl, reading, release, spread, tables
 from broadsheet.catalogue import Catalogue
 from broadsheet.contract import Judge, Schema
 from broadsheet.problems import MAX_ERRORS, Problem, cannot_run
@@ -56,7 +53,7 @@ def verify(folder: Path, workers: int | None = None, tell: Tell = silent) -> lis
 
 
 def _check_files(folder: Path) -> list[Problem]:
-    names = [release.CARD, release.DATASHEET, "LICENSE", IDENTITY]
+    names = [release.CARD, release.DATASHEET, release.CROISSANT, release.LICENSE, IDENTITY]
     return [Problem("BS501", name, "a release must have it") for name in names if not (folder / name).is_file()]
 
 
@@ -70,12 +67,33 @@ def _read_schemas(folder: Path) -> tuple[dict[str, Schema], list[Problem]]:
             if table == next(iter(contract.TABLES)) or (folder / "data" / table).is_dir():
                 problems.append(Problem("BS501", name, "a release must have it"))
             continue
-        try:
-            schemas[table] = json.loads((folder / name).read_bytes())
-            contract.check_schema(schemas[table])
-        except (ValueError, jsonschema.SchemaError) as error:
-            problems.append(Problem("BS505", name, f"it is no JSON Schema of draft 2020-12: {error}"))
+        schema, wrong = _read_schema(folder / name, table)
+        if wrong:
+            problems.append(Problem("BS505", name, wrong))
+        else:
+            schemas[table] = schema
     return schemas, problems
+
+
+def _read_schema(path: Path, table: str) -> tuple[Schema, str]:
+    """Give the schema of *table* that is at *path*, or why it can't be that: all that is asked of it later is tried."""
+    try:
+        schema: Schema = jsonl.loads(path.read_bytes())
+        contract.check_schema(schema)
+        contract.judge(schema)
+        contract.arrow_schema(schema)
+        contract.hub_features(schema)
+        own = contract.table_schema(table)
+        missing = own["properties"].keys() - schema["properties"].keys()
+        is_keyed = contract.primary_key(schema) == contract.primary_key(own)
+    except jsonschema.SchemaError as error:
+        return {}, f"it is no JSON Schema of draft 2020-12: {error.message}"
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        return {}, f"it is no JSON Schema of a table: {error!r}"
+    if missing or not is_keyed:
+        what = f"columns: {', '.join(sorted(missing))}" if missing else "x-primary-key"
+        return {}, f"it lacks what the contract has of {what}"
+    return schema, ""
 
 
 def _find_shards(folder: Path, schemas: Mapping[str, Schema]) -> tuple[list[Shard], list[Problem]]:
@@ -128,7 +146,8 @@ def _check_rows(
                 return problems
         digest = tables.fold(catalogue.digests())
         catalogue.close()
-    return list(check_documents(folder, digest, parts, schemas))
+    names, _ = release.listed(folder)
+    return [*check_documents(folder, digest, parts, schemas), *card_rules.of_pages(folder, names)]
 
 
 # --- one shard ---
@@ -167,10 +186,11 @@ class _Compared:
         """Open the file at *path*, and note a problem if it is no Parquet, or has other columns than *expected*."""
         try:
             file = pq.ParquetFile(path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
+            differences = list(contract.column_differences(file.schema_arrow, expected, exactly=True))
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._note(Problem("BS504", self.name, f"it cannot be read: {error}"))
             return ExitStack()
-        for message in contract.column_differences(file.schema_arrow, expected, exactly=True):
+        for message in differences:
             self._note(Problem("BS505", self.name, message))
         self.size = path.stat().st_size
         self._batches = _bounded(file, self.size)
@@ -188,7 +208,12 @@ class _Compared:
             message = f"it has more rows than {self.name}, which ends here"
             self._note(Problem("BS506", self.twin, message, line=rows[len(found)].line))
             return
-        for row, other in zip(rows, tables.from_arrow(found), strict=True):
+        try:
+            others = tables.from_arrow(found)
+        except UnicodeDecodeError as error:
+            self._note(Problem("BS504", self.name, f"it cannot be read: {error}"))
+            return
+        for row, other in zip(rows, others, strict=True):
             if row.value != other:
                 keys = [key for key in other if row.value.get(key) != other[key]] or ["(more keys)"]
                 message = f"it differs from {self.name} in {', '.join(keys)}"
@@ -360,57 +385,42 @@ class _Source:
 def check_documents(
     folder: Path, digest: str, parts: Mapping[str, Mapping[str, Sequence[Part]]], schemas: Mapping[str, Schema]
 ) -> Iterator[Problem]:
-    """Judge what card, datasheet and identity say of the data: the *digest*, and the *parts* by table and split."""
-    if digest not in (folder / release.DATASHEET).read_text(encoding="utf-8"):
+    """Judge what the documents and the identity say of the data: the *digest*, and the *parts* by table and split."""
+    if digest.encode() not in (folder / release.DATASHEET).read_bytes():
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
-    card = (folder / release.CARD).read_text(encoding="utf-8")
-    front = re.match(r"---\n(.*?\n)---\n", card, re.DOTALL)
+    names, _ = release.listed(folder)
+    front, problems = card_rules.read((folder / release.CARD).read_bytes())
+    problems += card_rules.judge(front, names, digest, parts, schemas) if front and not problems else []
+    yield from problems
+    if front and not any(problem.severity == "error" for problem in problems):
+        version = front.value["configs"][0]["version"]
+        yield from identity_problems((folder / IDENTITY).read_bytes(), version, digest)
+        yield from _croissant_problems(folder, schemas, version, digest)
+
+
+def _croissant_problems(folder: Path, schemas: Mapping[str, Schema], version: str, digest: str) -> Iterator[Problem]:
+    """Judge croissant.json: version and digest, the digests of the data files, the fields of the tables."""
+    name = release.CROISSANT
+    checksums = {
+        file: sha256 for file, sha256 in release.listed(folder)[0].items() if file.startswith(("data/", "jsonl/"))
+    }
     try:
-        data: Any = yaml.safe_load(front[1]) if front else None
-        for message in _card_differences(data, parts, schemas, digest):
-            yield Problem("BS509", release.CARD, message)
-        yield from identity_problems((folder / IDENTITY).read_bytes(), str(data["configs"][0]["version"]), digest)
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        yield Problem("BS509", release.CARD, f"its front matter is not that of a dataset card: {error!r}")
-
-
-def _card_differences(
-    card: Any,
-    parts: Mapping[str, Mapping[str, Sequence[Part]]],
-    schemas: Mapping[str, Schema],
-    digest: str,
-) -> Iterator[str]:
-    configs = {config["config_name"]: config for config in card["configs"]}
-    infos = {info["config_name"]: info for info in card["dataset_info"]}
-    if [*configs] != [*schemas] or [*infos] != [*schemas]:
-        yield f"configs and dataset_info are not those of the tables {', '.join(schemas)}"
+        found: Any = jsonl.loads((folder / name).read_bytes())
+        files = {file["contentUrl"]: file["sha256"] for file in found["distribution"] if "sha256" in file}
+        fields = {one["@id"]: one["field"] for one in found["recordSet"]}
+    except (ValueError, KeyError, TypeError) as error:
+        yield Problem("BS509", name, f"it is no Croissant document: {error!r}")
         return
-    if [name for name, config in configs.items() if config.get("default")] != [next(iter(schemas))]:
-        yield f"the default config is not '{next(iter(schemas))}', and it alone"
-    if len({config["version"] for config in configs.values()}) != 1:
-        yield "the configs name different versions"
-    for table, config in configs.items():
-        splits = [
-            {"name": split, "num_bytes": sum(p.num_bytes for p in own), "num_examples": sum(p.rows for p in own)}
-            for split, own in sorted(parts[table].items())
-        ]
-        files = [
-            {"split": s, "path": release.parquet_pattern(table, s, len(own))} for s, own in sorted(parts[table].items())
-        ]
-        size = sum(
-            n for own in parts[table].values() for p in own for name, (_, n) in p.files.items() if release.is_data(name)
-        )
-        for name, found, expected in [
-            ("data_files", sorted(config["data_files"], key=itemgetter("split")), files),
-            ("the digest in the description", re.findall(r"sha256:[0-9a-f]{64}", config["description"]), [digest]),
-            ("features", infos[table]["features"], contract.hub_features(schemas[table])),
-            ("splits", sorted(infos[table]["splits"], key=itemgetter("name")), splits),
-            ("download_size", infos[table]["download_size"], size),
-            (
-                "dataset_size",
-                infos[table]["dataset_size"],
-                sum(p.num_bytes for own in parts[table].values() for p in own),
-            ),
-        ]:
-            if found != expected:
-                yield f"{table}: {name}: {short(found)}, but the data give {short(expected)}"
+    for what, got, expected in [
+        ("version", found.get("version"), version),
+        ("identifier", found.get("identifier"), digest),
+        *((f"sha256 of {file}", files.get(file), sha256) for file, sha256 in sorted(checksums.items())),
+        ("the number of files", len(files), len(checksums)),
+    ]:
+        if got != expected:
+            yield Problem("BS509", name, f"{what}: {short(got)}, but the release has {short(expected)}")
+    for table, schema in schemas.items():
+        wanted = contract.croissant_fields(schema, table, f"{table}-files")
+        got = fields.get(table)
+        if not isinstance(got, list) or got[: len(wanted)] != wanted:
+            yield Problem("BS509", name, f"the fields of {table} are not those of its schema")

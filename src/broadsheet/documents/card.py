@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from broadsheet import contract, release
+from broadsheet import card_rules, contract, release, vocabulary
 from broadsheet.documents.facts import Facts
 from broadsheet.documents.markdown import environment, without_double_blanks
 
-#: The hub's size categories, by the number of rows they end below.
-SIZE_CATEGORIES = {
-    1_000: "n<1K",
-    10_000: "1K<n<10K",
-    100_000: "10K<n<100K",
-    1_000_000: "100K<n<1M",
-    10_000_000: "1M<n<10M",
-    100_000_000: "10M<n<100M",
-    1_000_000_000: "100M<n<1B",
-}
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML that is the same in its versions 1.1 and 1.2: strings that are none in either stand in quotes."""
+
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        """Have escapes for what ends a line in YAML 1.1 and does not in 1.2: U+0085, U+2028, U+2029."""
+        style = '"' if _OTHER_LINE_ENDS.search(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+_Dumper.add_representer(str, _Dumper.represent_str)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", card_rules.NUMBER_IN_YAML_1_2, list("-+.0123456789"))
 
 
 def render(facts: Facts) -> str:
     """Give the release's README.md."""
-    front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=120)
     text = environment().get_template("README.md.jinja").render(f=facts, s=facts.summary)
-    return f"---\n{front}---\n\n{without_double_blanks(text)}"
+    return f"{front_text(front_matter(facts))}\n{without_double_blanks(text)}"
+
+
+def front_text(value: Mapping[str, Any]) -> str:
+    """Give *value* as the front matter of a card, its last line the one that ends it."""
+    written = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return f"---\n{written}---\n"
 
 
 def front_matter(facts: Facts) -> dict[str, Any]:
     """Give the card's YAML as a value: what the hub shows, and what ``load_dataset`` reads."""
     recipe = facts.recipe
     rows = facts.summary.rows[next(iter(contract.TABLES))]
+    # The hub takes codes of ISO 639; what says more than that (pt-BR, zh-Hant) goes under a key of its own.
+    tags = [count.value for count in facts.summary.by_language if isinstance(count.value, str)]
+    languages = list(dict.fromkeys(tag.split("-")[0] for tag in tags))
     return {
         "pretty_name": recipe.title,
-        "language": [count.value for count in facts.summary.by_language if isinstance(count.value, str)],
+        "language": languages,
+        **({} if tags == languages else {"language_bcp47": tags}),
         "license": recipe.rights["license"],
         **({"license_name": recipe.rights["license_name"]} if recipe.rights["license"] == "other" else {}),
         "license_link": "LICENSE",
         "task_categories": list(recipe.task_categories),
         "annotations_creators": annotations_creators(facts),
         **({"language_creators": ["found"], "source_datasets": ["original"]} if recipe.sources else {}),
-        "multilinguality": ["monolingual" if len(facts.summary.by_language) == 1 else "multilingual"],
-        "size_categories": [next((name for n, name in SIZE_CATEGORIES.items() if rows < n), "n>1B")],
+        "multilinguality": ["monolingual" if len(languages) == 1 else "multilingual"],
+        "size_categories": [vocabulary.size_category(rows)],
         "tags": list(recipe.tags),
         # Who publishes compares it: titles change, a dataset's name is what it is.
         "broadsheet": {"dataset": recipe.name},

@@ -46,15 +46,14 @@ class Section:
     answers: Sequence[Answered]
 
 
-def render(facts: Facts) -> str:
-    """Give the text of DATASHEET.md; raise `InvalidData` with what is wrong in the answers."""
-    sections = _answer(facts)
+def render(facts: Facts, answered: Sequence[Section]) -> str:
+    """Give the text of DATASHEET.md, with the sections that `sections` gives."""
     env = environment()
-    counts = {status: sum(a.status == status for s in sections for a in s.answers) for status in STATUSES}
+    counts = {status: sum(a.status == status for s in answered for a in s.answers) for status in STATUSES}
     text = env.get_template("DATASHEET.md.jinja").render(
         f=facts,
         s=facts.summary,
-        sections=sections,
+        sections=answered,
         statuses=counts,
         names=facts.label_names,
         parts=[name for name in env.list_templates() if name.startswith("parts/")],
@@ -71,7 +70,8 @@ def questions() -> Mapping[str, Mapping[str, Any]]:
     return {section["id"]: section for section in tomllib.loads(text)["sections"]}
 
 
-def _answer(facts: Facts) -> list[Section]:
+def sections(facts: Facts) -> list[Section]:
+    """Give the sections with the curator's answers; raise `InvalidData` with what is wrong in them."""
     path = facts.recipe.annotations(ANSWERS)
     shown = facts.recipe.shown(path)
     data, problems = facts.recipe.read(path)
@@ -80,7 +80,7 @@ def _answer(facts: Facts) -> list[Section]:
     problems = _unknown_answers(answers, text, shown)
     # A question whose answer has only a misspelt name is not reported as unanswered too.
     misspelt = " ".join(problem.hint for problem in problems)
-    sections = []
+    found = []
     for section in questions().values():
         answered = []
         for key, question in section["questions"]:
@@ -91,9 +91,9 @@ def _answer(facts: Facts) -> list[Section]:
             if message and f"'{name}'" not in misspelt:
                 pointer = f"/{section['id']}/{key}"
                 problems.append(Problem("BS108", shown, message, line=line_of(text, pointer), pointer=pointer))
-        sections.append(Section(section["id"], section["title"], answered))
+        found.append(Section(section["id"], section["title"], answered))
     raise_if(problems)
-    return sections
+    return found
 
 
 def _unknown_answers(answers: Mapping[str, Any], text: str, path: str) -> list[Problem]:

@@ -55,8 +55,8 @@ class Facts:
     """All that a document may say: the recipe, figures, the tables' sizes and fields, the digest.
 
     *articles* and their *gold* labels are there one by one where there are few of them, and otherwise not at all.
-    *rejects* is the number of rows of the input that have problems and are not here, by table. *codebook* is by what
-    labels were given here, if any were.
+    *checksums* has the SHA-256 and the size of each of the tables' files. *rejects* is the number of rows of the input
+    that have problems and are not here, by table. *codebook* is by what labels were given here, if any were.
     """
 
     recipe: Recipe
@@ -64,6 +64,7 @@ class Facts:
     digest: str
     sizes: Mapping[str, Size]
     schemas: Mapping[str, Schema]
+    checksums: Mapping[str, tuple[str, int]]
     articles: Sequence[Row]
     gold: Sequence[Row]
     rejects: Mapping[str, int]
@@ -137,6 +138,9 @@ def gather(
         digest=merged.digest(),
         sizes=sizes,
         schemas={table: schema for table, schema in schemas.items() if table in sizes},
+        checksums={
+            name: file for parts in merged.shards for part in parts.values() for name, file in part.files.items()
+        },
         articles=list(_rows(place, merged, "articles")) if few else [],
         gold=[row for row in _rows(place, merged, "stances") if row["is_gold"]] if few else [],
         rejects=merged.left_out,

@@ -45,8 +45,8 @@ def publish(
     """Publish the release of the dataset in *folder* at *address*: ``hf://datasets/NAMESPACE/NAME``, a folder, a URL.
 
     Raise `InvalidData` for what may not be published, before anything is sent; `CannotRun` where the target does not
-    answer. *private* makes a new repository of a hub private, *create_pr* proposes the version instead of committing
-    it, and *dry_run* looks but sends nothing. *tell* hears of each step.
+    answer. *private* makes a new repository of a hub private, and of a static host it says that it is; *create_pr*
+    proposes the version instead of committing it, and *dry_run* looks but sends nothing. *tell* hears of each step.
     """
     dataset = recipe.read(folder)
     tell("verifying the release")

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
-from broadsheet import __version__, release
+from broadsheet import __version__, release, vocabulary
 from broadsheet.problems import InvalidData, Problem, cannot_run
 from broadsheet.progress import Tell
 from broadsheet.publish import target
@@ -138,6 +138,9 @@ class Hub:
         except ImportError:
             hint = "pip install 'broadsheet[hub]'"
             raise cannot_run("BS605", self.address, "huggingface_hub is not installed", hint=hint) from None
+        if not vocabulary.terms():
+            message = "datasets is not installed, and the card must be judged by its lists before anything is sent"
+            raise cannot_run("BS605", self.address, message, hint="pip install 'broadsheet[hub]'")
         # How far the work is, the command line tells.
         disable_progress_bars()
         return HfApi(library_name="broadsheet", library_version=__version__)

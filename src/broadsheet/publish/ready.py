@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,27 +63,33 @@ class Held:
 
 @dataclass(frozen=True)
 class Ready:
-    """A release that verifies: its *card*, and its *files* by name: what SHA256SUMS lists, and that file itself."""
+    """A release that verifies: its *card*, and its *files* by name; *warnings* are what was found that is no error.
+
+    The files are what SHA256SUMS lists, that file itself, and its signature, if there is one.
+    """
 
     card: Card
     files: Mapping[str, File]
+    warnings: Sequence[Problem] = ()
 
 
 def prepared(dataset: Recipe, tell: Tell) -> Ready:
     """Give the release of *dataset* as it goes out; raise `BroadsheetError` if it does not verify."""
     folder = dataset.release
-    raise_if(verify(folder, tell=tell))
-    # The list, and not the folder, says what goes out: nothing that came to lie there by chance does.
+    warnings = verify(folder, tell=tell)
+    raise_if(warnings)
+    # The list, and not the folder, says what goes out: nothing that came to lie there by chance does. Two files cannot
+    # be listed.
     checksums, problems = release.listed(folder)
     raise_if(problems)
-    sums = hashlib.sha256((folder / release.CHECKSUMS).read_bytes()).hexdigest()
-    listed = {**dict(sorted(checksums.items())), release.CHECKSUMS: sums}
+    unlisted = [name for name in (release.CHECKSUMS, release.SIGNATURE) if (folder / name).is_file()]
+    listed = {**checksums, **{name: release.sha256(folder / name) for name in unlisted}}
     files = {name: File(folder / name, (folder / name).stat().st_size, sha256) for name, sha256 in listed.items()}
     card = card_of((folder / release.CARD).read_text(encoding="utf-8"))
     if card is None:
         hint = "Run `broadsheet build`: it was made before cards said so."
         raise InvalidData([Problem("BS509", release.CARD, "it does not say which dataset it is of", hint=hint)])
-    return Ready(card, files)
+    return Ready(card, files, warnings)
 
 
 def card_of(text: str) -> Card | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from broadsheet import recipe
+from broadsheet import recipe, release
 from broadsheet.problems import Problem
 from broadsheet.publish import rights, versions
 from broadsheet.publish.plan import Plan
@@ -24,9 +24,14 @@ def all_of(dataset: Recipe, own: Ready, target: Target, there: There) -> Iterato
 
 
 def _not_frozen(dataset: Recipe, own: Ready) -> Iterator[Problem]:
-    if not versions.is_frozen(dataset.folder, own.card.version, own.card.digest):
+    entry = versions.frozen(dataset.folder, own.card.version)
+    if entry is None or entry.digest != own.card.digest:
         message = f"it does not have version {own.card.version} with the data digest {own.card.digest}"
-        yield Problem("BS801", versions.LEDGER, message, hint="Only a frozen version is published, as it stays.")
+    elif entry.release != own.files[release.CHECKSUMS].sha256:
+        message = f"it has version {own.card.version} with other files (the rows are the same)"
+    else:
+        return
+    yield Problem("BS801", versions.LEDGER, message, hint="Only a frozen version is published, as it stays.")
 
 
 def _another_dataset(own: Ready, address: str, there: There) -> Iterator[Problem]:
@@ -39,7 +44,7 @@ def _another_dataset(own: Ready, address: str, there: There) -> Iterator[Problem
 
 def _version_taken(own: Ready, address: str, there: There) -> Iterator[Problem]:
     version, current = own.card.version, there.card
-    hint = "A published version never changes: publish the changes under a new version."
+    hint = "A published version never changes, nor is it signed afterwards: publish the changes under a new version."
     if current is None or current.name != own.card.name:
         return
     if there.named is not None and not there.holds(own):
@@ -59,7 +64,7 @@ def _rights(dataset: Recipe, own: Ready, there: There) -> Iterator[Problem]:
         more = f" and {len(closed) - _NAMED_AT_MOST:,} more" if len(closed) > _NAMED_AT_MOST else ""
         count = "1 article has" if len(closed) == 1 else f"{len(closed):,} articles have"
         message = f"{count} a text whose rights are not open: {names}{more}"
-        hint = "State in redistribution on what basis they may be published, or publish on a hub with --private."
+        hint = "State in redistribution on what basis they may be published, or publish with --private."
         line = recipe.line_of(dataset.text, "/rights")
         yield Problem("BS805", recipe.RECIPE, message, line=line, pointer="/rights", hint=hint)
 

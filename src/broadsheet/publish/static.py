@@ -33,10 +33,14 @@ _VERSION = re.compile(r"v\d+\.\d+\.\d+[\w.+-]*")
 
 @dataclass(frozen=True)
 class Static:
-    """The host whose files lie in *root*, a path or a URL; *address* is what the user calls it."""
+    """The host whose files lie in *root*, a path or a URL; *address* is what the user calls it.
+
+    *private* is what the user says of it: nothing here can tell who is let in.
+    """
 
     root: str
     address: str
+    private: bool = False
 
     def look(self, own: Ready) -> There:
         """Give the version that the pointer names, and what lies where the new one will."""
@@ -60,6 +64,7 @@ class Static:
                 files,
                 named,
                 strange=[name for name in sorted(names) if name not in known and at is None],
+                is_private=self.private,
                 is_done=named is not None and leads,
             )
 

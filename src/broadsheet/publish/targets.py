@@ -22,8 +22,8 @@ def named(address: str, *, private: bool, create_pr: bool) -> Target:
             hint = "A dataset's address is hf://datasets/NAMESPACE/NAME."
             raise _unusable(address, "it is no dataset of a hub, and a dataset is published as nothing else", hint)
         return Hub(address.rstrip("/"), found[1], private=private, create_pr=create_pr)
-    if private or create_pr:
-        raise _unusable(address, "--private and --create-pr are for hubs: a static host has neither")
+    if create_pr:
+        raise _unusable(address, "--create-pr is for hubs: a static host has no pull requests")
     if reading.is_url(address):
         parts = urlsplit(address)
         if "@" in parts.netloc:
@@ -33,7 +33,7 @@ def named(address: str, *, private: bool, create_pr: bool) -> Target:
         if parts.scheme in {"http", "https"}:
             hint = "Name the folder or the bucket that the web server shows."
             raise _unusable(address, "a web server takes no files", hint)
-    return Static(address.rstrip("/").removeprefix("file://"), address)
+    return Static(address.rstrip("/").removeprefix("file://"), address, private=private)
 
 
 def _unusable(address: str, message: str, hint: str = "") -> InvalidData:

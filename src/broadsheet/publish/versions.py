@@ -6,17 +6,16 @@ from pathlib import Path
 
 from broadsheet import diff, release, versions
 from broadsheet.problems import raise_if
-from broadsheet.versions import LEDGER, Bump, Version
+from broadsheet.versions import LEDGER, Bump, Entry, Version
 
-__all__ = ["LEDGER", "Bump", "Version", "is_compared", "is_frozen", "offered_bump", "required_bump"]
+__all__ = ["LEDGER", "Bump", "Entry", "Version", "frozen", "is_compared", "offered_bump", "required_bump"]
 
 
-def is_frozen(folder: Path, version: str, digest: str) -> bool:
-    """Tell whether the ledger of the dataset in *folder* has *version*, with that *digest*."""
+def frozen(folder: Path, version: str) -> Entry | None:
+    """Give the entry of *version* in the ledger of the dataset in *folder*, if it was released."""
     ledger, problems = versions.read(folder)
     raise_if(problems)
-    entry = ledger.entry(version)
-    return entry is not None and entry.digest == digest
+    return ledger.entry(version)
 
 
 def is_compared(name: str) -> bool:
