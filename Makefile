@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DOCUMENTS := README.md docs/problems.md docs/segment.md docs/versions.md
 
-.PHONY: dataset test test-slow lint check docs dist lock clean
+.PHONY: dataset test test-slow test-faults lint check docs dist lock clean
 
 dataset: .venv/ready            ## build dataset/release from dataset/source and dataset/annotations
 	$(BIN)/broadsheet build dataset
@@ -13,6 +13,10 @@ test: .venv/ready               ## run the tests
 
 test-slow: .venv/ready          ## run the tests that install the package anew (they need the package registry)
 	$(BIN)/pytest -m slow
+
+test-faults: .venv/ready        ## run the tests in which system calls fail and disks are full (they need strace; root mounts)
+	sh scripts/strace.sh
+	$(BIN)/pytest -n 2 -m faults
 
 lint: .venv/ready               ## linters, types, and the import contract
 	$(BIN)/ruff check .

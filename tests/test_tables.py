@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +30,32 @@ def test_both_formats_hold_the_same_rows(table: str, corpus_release: Path, corpu
 def test_the_arrow_types_are_the_contracts(table: str, corpus_release: Path) -> None:
     found = tables.read_parquet(corpus_release / release.parquet_path(table)).schema
     assert found.equals(contract.arrow_schema(contract.table_schema(table)))
+
+
+class _Full(io.RawIOBase):
+    """A file with *room* for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        if size > self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._room -= size
+        return size
+
+
+@pytest.mark.parametrize("room", [0, 100_000, 1_000_000, 1_500_000])
+def test_a_file_that_cannot_be_written_is_an_error_and_no_abort(room: int) -> None:
+    # Arrow aborts where it fails while the column's dictionary is given up.
+    chance = random.Random(1)  # noqa: S311 - any bytes will do
+    batch = pa.record_batch({"publisher": [chance.randbytes(500).hex() for _ in range(3000)]})
+    writer = tables.Writer(_Full(room), batch.schema)
+    writer.write(batch)
+    with pytest.raises(OSError, match="No space left"):
+        writer.close()
 
 
 def test_the_digest_does_not_depend_on_the_order_of_rows_or_keys(corpus_rows: dict[str, list[Row]]) -> None:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from broadsheet import (
     contract,
+    disk,
     documents,
     extensions,
     recipe,
@@ -80,19 +81,20 @@ def build(
     """
     tell("reading")
     dataset = recipe.read(folder)
-    order = _Order(place or dataset.release, tell, workers, scheduler, succession.past(dataset, against))
     rejects = Rejects(wanted=keep_going)
-    while True:
-        try:
-            built, texts = _build(dataset, order, rejects)
-            break
-        except InvalidData as error:
-            if not rejects.take(error.problems):
-                raise
-            tell(f"{len(rejects):,} rows are left out: starting again")
-    if place is None:
-        for copy in dataset.datasheet_copies:
-            copy.write_bytes(texts[release.DATASHEET])
+    with release.claimed(place or dataset.release):
+        order = _Order(place or dataset.release, tell, workers, scheduler, succession.past(dataset, against))
+        while True:
+            try:
+                built, texts = _build(dataset, order, rejects)
+                break
+            except InvalidData as error:
+                if not rejects.take(error.problems):
+                    raise
+                tell(f"{len(rejects):,} rows are left out: starting again")
+        if place is None:
+            for copy in dataset.datasheet_copies:
+                disk.put(copy.resolve(), texts[release.DATASHEET])
     return built
 
 
@@ -110,7 +112,7 @@ class _Order:
 def _build(dataset: Recipe, order: _Order, rejects: Rejects) -> tuple[Built, Mapping[str, bytes]]:
     """Build *dataset* without *rejects*; give what was made, and the documents."""
     schemas = extensions.schemas(dataset)
-    with release.staged(order.place) as stage, TemporaryDirectory(prefix="broadsheet-") as own:
+    with TemporaryDirectory(prefix="broadsheet-") as own, release.staged(order.place) as stage:
         given = sources.gather(dataset, schemas, (stage.scratch, Path(own)), rejects, order.tell)
         dataset = dataset.without(len(rejects))
         merged, index = _tables(dataset, given, stage, order, rejects)

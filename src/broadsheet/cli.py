@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated, Literal
 
 import typer
 
-from broadsheet import __version__
+from broadsheet import __version__, disk
 from broadsheet.problems import BroadsheetError, CannotRun, Problem
 from broadsheet.progress import Tell, silent
 from broadsheet.report import Findings, render
@@ -314,7 +315,12 @@ def main() -> None:
     """Run the command line; the entry point of the console script."""
     global _is_own_process  # noqa: PLW0603 - a process has one state, and this is about it
     _is_own_process = True
-    app()
+    try:
+        app()
+    except OSError as error:
+        # What is printed may go to a full disk too.
+        _print([Problem("BS603", "the output", disk.reason(error))])
+        sys.exit(2)
 
 
 @contextmanager
@@ -328,10 +334,21 @@ def _boundary(interrupted: str = "interrupted; nothing was changed") -> Iterator
     except KeyboardInterrupt:
         typer.echo(interrupted, err=True)
         raise typer.Exit(130) from None
-    except OSError as error:
-        where = str(error.filename or "the file system")
-        _print([Problem("BS603", where, (error.strerror or str(error)).lower())])
+    except Exception as error:
+        problem = _problem(error)
+        if problem is None:
+            raise
+        _print([problem])
         raise typer.Exit(2) from None
+
+
+def _problem(error: Exception) -> Problem | None:
+    """Give the problem that the system had, if *error* says so."""
+    name = error.filename2 or error.filename if isinstance(error, OSError) else None
+    full = disk.full(error, Path(str(name)).parent if name else gettempdir())
+    if full is None and isinstance(error, OSError):
+        return Problem("BS603", str(error.filename or "the file system"), disk.reason(error))
+    return full
 
 
 _is_own_process = False

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from broadsheet import jsonl, reading
+from broadsheet import disk, jsonl, reading
 from broadsheet.problems import InvalidData, Problem
 from broadsheet.sql import literal
 
@@ -129,7 +129,7 @@ def main() -> None:
         os.dup2(2, 1)  # nothing else may write among the rows
         try:
             os.chdir(task["folder"])
-            _run(_fenced(task["scratch"], task["texts"]), task["sql"], out)
+            _run(_fenced(task["scratch"], task["texts"]), task, out)
         except Refused as refused:
             fields = {name: getattr(refused.problem, name) for name in ("code", "path", "message", "line", "hint")}
             sys.stderr.write(json.dumps(fields))
@@ -167,10 +167,10 @@ def _fenced(scratch: str, texts: str | None) -> duckdb.DuckDBPyConnection:
     return database
 
 
-def _run(database: duckdb.DuckDBPyConnection, sql: str, out: Any) -> None:
+def _run(database: duckdb.DuckDBPyConnection, task: Mapping[str, str], out: Any) -> None:
     readers: list[Reader] = []
     try:
-        tree = _parsed(database, sql)
+        tree = _parsed(database, task["sql"])
         _allow(database, tree)
         for call in _calls(tree):
             readers.append(_reader(call))
@@ -191,6 +191,8 @@ def _run(database: duckdb.DuckDBPyConnection, sql: str, out: Any) -> None:
             for batch in rows:
                 stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
     except (duckdb.Error, pa.ArrowException) as error:
+        if full := disk.full(error, task["scratch"]):
+            raise Refused(full.code, full.message, full.hint, full.path) from None
         raise _explained(str(error), readers) from None
 
 

@@ -6,12 +6,10 @@ released one: what is broken off before that is done again by the next run, to t
 
 from __future__ import annotations
 
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from broadsheet import changelog, diff, recipe, succession, versions
+from broadsheet import changelog, diff, disk, recipe, release, succession, versions
 from broadsheet.check import check_dataset
 from broadsheet.diff import Diff, Side
 from broadsheet.fetch import fetch
@@ -48,20 +46,22 @@ def freeze(
     day = date or dataset.published or versions.today()
     if not versions.is_date(day):
         raise cannot_run("BS601", day, "it is no date", hint="Write it as YYYY-MM-DD.")
-    past = succession.past(dataset, against)
-    raise_if(_unfit(dataset, past))
-    raise_if(check_dataset(folder, workers, tell, against))
-    tell("comparing")
-    found = fetch(str(dataset.release), dataset.release, diff.is_wanted)
-    own = diff.side(found)
-    step = succession.step(dataset, past, own)
-    if step is not None and step.found is None:
-        message = f"the release {step.before.version} is not at hand, and this one must be compared with it"
-        raise InvalidData([succession.not_at_hand(dataset, message)])
-    grown = past.ledger.grown(dataset.version, day, own.digest or "", found.sha256)
-    changed = None if step is None else step.found
-    _write(dataset, grown.entries[-1], changed, own, grown.text)
-    return Frozen(grown.entries[-1], changed)
+    # No build may replace meanwhile what is judged here.
+    with release.claimed(dataset.release):
+        past = succession.past(dataset, against)
+        raise_if(_unfit(dataset, past))
+        raise_if(check_dataset(folder, workers, tell, against))
+        tell("comparing")
+        found = fetch(str(dataset.release), dataset.release, diff.is_wanted)
+        own = diff.side(found)
+        step = succession.step(dataset, past, own)
+        if step is not None and step.found is None:
+            message = f"the release {step.before.version} is not at hand, and this one must be compared with it"
+            raise InvalidData([succession.not_at_hand(dataset, message)])
+        grown = past.ledger.grown(dataset.version, day, own.digest or "", found.sha256)
+        changed = None if step is None else step.found
+        _write(dataset, grown.entries[-1], changed, own, grown.text)
+        return Frozen(grown.entries[-1], changed)
 
 
 def _unfit(dataset: Recipe, past: Past) -> list[Problem]:
@@ -84,23 +84,5 @@ def _write(dataset: Recipe, entry: Entry, found: Diff | None, own: Side, ledger:
     before = place.read_text(encoding="utf-8") if place.is_file() else ""
     section = changelog.entry(found, entry, diff.counts(own), dataset.name)
     after = changelog.with_entry(before, section, entry.version, entry.digest)
-    _put(place, after.encode())
-    _put(dataset.folder / versions.LEDGER, ledger)
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Have *data* at *path*, on disk, or what was there before."""
-    passing = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with passing.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(passing, path)  # noqa: PTH105 - what tests have fail, as a disk would
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    finally:
-        passing.unlink(missing_ok=True)
+    disk.put(place, after.encode())
+    disk.put(dataset.folder / versions.LEDGER, ledger)

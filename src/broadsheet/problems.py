@@ -414,7 +414,7 @@ CODES: dict[str, Code] = {
     ),
     "BS603": Code(
         "system-error",
-        "The operating system refused an operation: no space, no permission, a missing folder.",
+        "The operating system refused an operation: no permission, a missing folder, an error of the disk.",
         "Read the reason in the message and try again.",
     ),
     "BS604": Code(
@@ -430,7 +430,23 @@ CODES: dict[str, Code] = {
     "BS606": Code(
         "worker-died",
         "A process that did part of the work died, or the cluster that was named does not answer.",
-        "Mostly the disk or the memory was full: make room, or take fewer --workers. Nothing was changed.",
+        "Mostly the memory was full: take fewer --workers. Nothing was changed.",
+    ),
+    "BS607": Code(
+        "disk-full",
+        "A disk is full: that of the release, or that of temporary files (`TMPDIR`), which a build needs as well.",
+        "Make room in the folder that the message names, and run the command again. The release is as it was.",
+    ),
+    "BS608": Code(
+        "not-confirmed",
+        "What was written is in place, whole, but the disk reported an error when it was asked to make that last.",
+        "Look at the disk, and run the command again. After a loss of power, what was there before may be back.",
+    ),
+    "BS609": Code(
+        "in-use",
+        "Another process builds or freezes the same release.",
+        "Wait until it is done. What a killed process left behind is no obstacle, unless it was on another machine: "
+        "then make sure that it runs no longer, and remove the lock that the message names.",
     ),
     "BS612": Code(
         "program-missing",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from broadsheet import fence
-from broadsheet.problems import InvalidData, Problem
+from broadsheet.problems import CannotRun, InvalidData, Problem
 
 
 class Query(NamedTuple):
@@ -48,7 +48,8 @@ def batches(query: Query, folder: Path, scratch: Path, texts: Path | None = None
             process.kill()
             raise
     if process.returncode:
-        raise InvalidData([_problem(query, said, process.returncode)])
+        problem = _problem(query, said, process.returncode)
+        raise (CannotRun if problem.code == "BS607" else InvalidData)([problem])
 
 
 def _received(stream: Any) -> Iterator[pa.RecordBatch]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from broadsheet import jsonl, reading
+from broadsheet import disk, jsonl, reading
 from broadsheet.problems import MAX_ERRORS, Problem
 
 
@@ -82,12 +82,10 @@ class Rejects:
             rows = b"".join(jsonl.serialize([row]) for row in self._rows(table))
             if rows:
                 folder.mkdir(exist_ok=True)
-                staged = place.with_name(f".{place.name}.new")
-                staged.write_bytes(rows)
-                staged.replace(place)
+                disk.put(place, rows)
                 written.append(place)
             else:
-                place.unlink(missing_ok=True)
+                disk.remove(place)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
         return written

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import os
 import re
 import secrets
 import shutil
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import IO
 
-from broadsheet import reading, storage
+from broadsheet import disk, lock, reading, storage
 from broadsheet.jsonl import decode
 from broadsheet.problems import Problem, cannot_run
 
@@ -69,13 +69,30 @@ class Stage:
 
 
 @contextmanager
+def claimed(place: Path | str) -> Iterator[None]:
+    """Have *place* for this process alone while the block runs, without what a killed one has left beside it.
+
+    Raises `CannotRun`, and says who has it, if another one does. Nothing can be held at a URL.
+    """
+    if isinstance(place, str) and reading.is_url(place):
+        yield
+        return
+    place = Path(place)
+    with disk.watched(place.parent, gettempdir()):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with lock.held(place):
+            _tidy(place)
+            yield
+
+
+@contextmanager
 def staged(place: Path | str) -> Iterator[Stage]:
     """Give the stage of a release; when the block ends well, the release is in *place*, and otherwise nothing is.
 
-    On this machine's disks, the stage lies beside *place* and takes it over as a whole; a release that is there is
-    replaced, and its signature stays if it holds for the new one, too. At a URL, the tables are written in place, and
-    SHA256SUMS, which makes them a release, comes last; what is there already is not replaced. Anything that is no
-    release is refused (`CannotRun`), and never touched.
+    On this machine's disks, the stage lies beside *place*, which is `claimed`, and takes it over as a whole; a release
+    that is there is replaced, and its signature stays if it holds for the new one, too. At a URL, the tables are
+    written in place, and SHA256SUMS, which makes them a release, comes last; what is there already is not replaced.
+    Anything that is no release is refused (`CannotRun`), and never touched.
     """
     token = secrets.token_hex(4)
     if isinstance(place, str) and reading.is_url(place):
@@ -85,17 +102,30 @@ def staged(place: Path | str) -> Iterator[Stage]:
     place = Path(place)
     _check_place(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    folder, scratch = (place.parent / f".{place.name}.{token}.{what}" for what in ("staging", "scratch"))
-    folder.mkdir()
-    scratch.mkdir()
+    folder, scratch, aside = (place.parent / f".{place.name}.{token}.{what}" for what in _BESIDE)
     try:
-        yield Stage(folder, str(folder.absolute()), str(scratch.absolute()))
-        _keep_signature(place, folder)
-        _sync(folder)
-        _swap(folder, place)
-    finally:
+        # Asked before all is removed: a disk may be full.
+        with disk.watched(place.parent, gettempdir()):
+            folder.mkdir()
+            scratch.mkdir()
+            yield Stage(folder, str(folder.absolute()), str(scratch.absolute()))
+            _keep_signature(place, folder)
+            _sync(folder)
+            _swap(folder, place, aside)
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    # What was there before stays beside it until this holds.
+    disk.confirm(place)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+#: What lies beside a place meanwhile: the release that is made, what is made on the way, and the release before it,
+#: where two folders can't change places in one step.
+_BESIDE = ("staging", "scratch", "replaced")
 
 
 @contextmanager
@@ -253,24 +283,27 @@ def _keep_signature(place: Path, stage: Path) -> None:
 def _sync(folder: Path) -> None:
     """Have everything in *folder* written to disk."""
     for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        disk.sync(path)
 
 
-def _swap(stage: Path, place: Path) -> None:
-    """Rename *stage* to *place*; what was there goes aside first, and comes back if the rename fails."""
-    aside = None
-    if place.exists():
-        aside = stage.with_suffix(".replaced")
-        place.rename(aside)
-    try:
+def _swap(stage: Path, place: Path, aside: Path) -> None:
+    """Rename *stage* to *place*; what was there takes its name, or goes *aside*, and is back if the rename fails."""
+    if not place.exists():
         stage.rename(place)
-    except BaseException:
-        if aside is not None:
+    elif not disk.exchange(stage, place):
+        place.rename(aside)
+        try:
+            stage.rename(place)
+        except BaseException:
             aside.rename(place)
-        raise
-    if aside is not None:
-        shutil.rmtree(aside)
+            raise
+
+
+def _tidy(place: Path) -> None:
+    """Remove what killed builds have left beside *place*; a release that one had just put aside is put back."""
+    name = f".{glob.escape(place.name)}.{'[0-9a-f]' * 8}"
+    if not place.exists():
+        for aside in [*place.parent.glob(f"{name}.replaced")][:1]:
+            aside.rename(place)
+    for left in [path for what in _BESIDE for path in place.parent.glob(f"{name}.{what}")]:
+        shutil.rmtree(left, ignore_errors=True)

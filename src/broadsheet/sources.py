@@ -145,7 +145,7 @@ class _Maker:
         shown = f"{table} (sql)" if split in ("train", "all") else f"{table} (sql, {split})"
         mapper = mapping.Mapper(self._recipe, table, self._schemas.get(table, SPAN), shown)
         name = f"{table}-{split}.jsonl"
-        with storage.created(folder, name, str(self._own)) as file:
+        with storage.created(folder, name, folder) as file:
             for row in mapper.map(query, batches):
                 file.write(jsonl.serialize([row]))
                 if mapper.rows % _TOLD == 0:

@@ -9,11 +9,12 @@ import ctypes
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_all_start_methods, get_context
+from multiprocessing import active_children, get_all_start_methods, get_context, parent_process
 from multiprocessing.context import BaseContext
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -97,7 +98,7 @@ def results(pool: Executor | None, function: Callable[[Task], Result], tasks: It
         while futures:
             yield futures.pop().result()
     except BrokenProcessPool:
-        hint = "Mostly the disk is full, or memory; nothing was changed."
+        hint = "Mostly memory is full: take fewer workers. Nothing was changed."
         raise cannot_run("BS606", "build", "a worker process died", hint=hint) from None
     except CancelledError:
         raise cannot_run("BS606", "build", "the cluster gave a task up", hint="Is its scheduler still there?") from None
@@ -112,11 +113,20 @@ def _settle() -> None:
     """Make a worker of this process: it stops without a word, and keeps the memory that it is done with."""
     # Ctrl-C reaches the workers too; the main process says what there is to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # What a block of rows took is needed for the next one. glibc would give it back to the system each time, and get it
     # again page by page.
     if hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_TRIM_THRESHOLD, KEPT)
         libc.mallopt(_MMAP_THRESHOLD, KEPT)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one it works for does, however that comes: nobody would tell it to stop."""
+    parent = parent_process()
+    assert parent is not None  # noqa: S101 - it is a worker
+    parent.join()
+    os._exit(1)
 
 
 #: How much freed memory a worker keeps at the most, in bytes.

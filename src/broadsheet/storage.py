@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import hashlib
 import io
-import os
 import secrets
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from broadsheet import reading
+from broadsheet import disk, reading
 from broadsheet.problems import cannot_run
 
 
@@ -106,13 +105,8 @@ def created(folder: str, name: str, scratch: str) -> Iterator[Hashed]:
 
 def sync(folder: str, name: str) -> None:
     """Have the file *name* in *folder* written to disk; elsewhere it is in safe hands."""
-    if reading.is_url(folder):
-        return
-    descriptor = os.open(Path(folder, name), os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if not reading.is_url(folder):
+        disk.sync(Path(folder, name))
 
 
 @contextmanager

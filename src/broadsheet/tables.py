@@ -80,8 +80,9 @@ class Writer:
     def __init__(self, file: BinaryIO | RawIOBase, schema: pa.Schema) -> None:
         """Start the file of a table with the Arrow *schema*."""
         self._schema = schema
+        self._sink = _Sink(file)
         self._writer = pq.ParquetWriter(
-            file,
+            self._sink,
             schema,
             compression="zstd",
             compression_level=3,
@@ -107,6 +108,7 @@ class Writer:
         if self._waiting:
             self._flush()
         self._writer.close()
+        self._sink.check()
 
     def _flush(self) -> None:
         # Bytes depend on how columns are chunked, so each is made one chunk; what is not needed any more goes at once.
@@ -114,6 +116,40 @@ class Writer:
         self._waiting, self._size = [], 0
         self.traces.append(trace(group))
         self._writer.write_table(group, row_group_size=max(1, len(group)))
+        self._sink.check()
+
+
+class _Sink(RawIOBase):
+    """The *file* that Arrow writes to. It keeps an error for `check`: where chunks follow the content, Arrow aborts."""
+
+    def __init__(self, file: BinaryIO | RawIOBase) -> None:
+        super().__init__()
+        self._file, self._size = file, 0
+        self._error: OSError | None = None
+
+    def writable(self) -> bool:
+        """Say that it can be written."""
+        return True
+
+    def tell(self) -> int:
+        """Give how much was written."""
+        return self._size
+
+    def write(self, data: Any) -> int:
+        """Write *data*, or drop it, after an error."""
+        size = memoryview(data).nbytes
+        try:
+            if self._error is None:
+                self._file.write(data)
+        except OSError as error:
+            self._error = error
+        self._size += size
+        return size
+
+    def check(self) -> None:
+        """Raise the error there was."""
+        if self._error is not None:
+            raise self._error
 
 
 def trace(table: pa.Table) -> Trace:
