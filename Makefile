@@ -11,11 +11,11 @@ dataset: .venv/ready            ## build dataset/release from dataset/source and
 test: .venv/ready               ## run the tests
 	$(BIN)/pytest
 
-test-slow: .venv/ready          ## run the tests that install the package anew (they need the package registry)
+test-slow: .venv/ready          ## run the tests that take long, or install the package anew (they need the package registry)
 	$(BIN)/pytest -m slow
 
 test-faults: .venv/ready        ## run the tests in which system calls fail and disks are full (they need strace; root mounts)
-	sh scripts/strace.sh
+	-sh scripts/debian.sh strace
 	$(BIN)/pytest -n 2 -m faults
 
 lint: .venv/ready               ## linters, types, and the import contract

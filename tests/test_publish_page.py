@@ -22,6 +22,7 @@ PAGE = (REPOSITORY / "docs" / "publish.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python|toml)\n(.*?)```", PAGE, re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_commands_and_readers_of_the_page_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset_in(tmp_path / "dataset")
     with serving_hub(tmp_path / "hub") as hub, serving_s3() as s3:

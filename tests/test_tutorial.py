@@ -36,11 +36,6 @@ def _run_page(programs: Path, folder: Path) -> None:
         assert finished.stdout == printed, commands
 
 
-@pytest.mark.skipif(not (Path(sys.executable).parent / "broadsheet").exists(), reason="the package is not installed")
-def test_each_command_prints_what_the_page_says(tmp_path: Path) -> None:
-    _run_page(Path(sys.executable).parent, tmp_path)
-
-
 @pytest.mark.slow
 def test_it_runs_from_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     script = str(REPOSITORY / "scripts" / "dist.sh")

@@ -406,8 +406,12 @@ def _progress() -> Iterator[Tell]:
     )
     with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("starting", total=None)
+        begun = ""
 
         def tell(step: str, done: int = 0, total: int = 0) -> None:
-            shown.update(task, description=step, completed=done, total=total or None)
+            nonlocal begun
+            # What is quickly done would come and go between two refreshes.
+            is_new, begun = not step.startswith(begun or "\n"), step.partition(":")[0]
+            shown.update(task, description=step, completed=done, total=total or None, refresh=is_new)
 
         yield tell
