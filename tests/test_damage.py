@@ -377,6 +377,30 @@ def test_a_cut_behind_right_checksums_is_found_or_changes_no_row(each: int, plac
     assert ".parquet" not in missed
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "code"),
+    [
+        ("schema/article.schema.json", b"{", b"[{", "BS505"),
+        ("schema/stance.schema.json", b'"properties": {', b'"properties": {"more": true, ', "BS505"),
+        ("schema/stance.schema.json", b'"type": "object"', b'"type": "objekt"', "BS505"),
+        ("schema/paragraph.schema.json", b'"article_id",', b'"artikel_id",', "BS505"),
+        ("data/stances/train-00000-of-00001.parquet", b"rationale", b"\xf8ationale", "BS504"),
+        ("README.md", b"configs:", b"c\xf8nfigs:", "BS102"),
+        ("README.md", b"configs:", b"configs: []\nothers:", "BS509"),
+        ("DATASHEET.md", b"# ", b"\xf8 ", "BS102"),
+        ("release.json", b"{", b"[{", "BS509"),
+    ],
+)
+def test_what_cannot_be_read_behind_right_checksums_is_told(
+    name: str, old: bytes, new: bytes, code: str, place: Path
+) -> None:
+    whole = (place / name).read_bytes()
+    assert old in whole
+    (place / name).write_bytes(whole.replace(old, new))
+    release.write_checksums(place)
+    assert {(problem.code, problem.path) for problem in verify(place, workers=1)} >= {(code, name)}
+
+
 def test_all_tables_are_among_those_that_are_damaged(built: Path) -> None:
     names = {path.relative_to(built).as_posix() for path in _files(built)}
     assert {release.parquet_path(table) for table in TABLES} | {release.jsonl_path(table) for table in TABLES} <= names

@@ -14,12 +14,13 @@ import pytest
 from broadsheet import release
 from broadsheet.build import build
 from broadsheet.check import check
-from broadsheet.problems import Problem
+from broadsheet.problems import InvalidData, Problem
 from broadsheet.publish import publish
 from broadsheet.signature import NAMESPACE, Signers
 from broadsheet.verify import verify
 from tests.examples_support import MINIMAL, run
 from tests.http_server import serving
+from tests.hub_server import Hub
 from tests.publications import contents, dataset_in
 
 pytestmark = pytest.mark.skipif(
@@ -223,3 +224,14 @@ def test_a_signature_is_published_with_its_release(keys: Path, signers: Path, tm
     assert contents(site / "v1.0.0") == contents(dataset / "release")
     assert _told(site / "v1.0.0", signers) == []
     assert publish(dataset, str(site)).plan.is_done
+
+
+def test_a_signature_is_published_on_a_hub_in_the_same_commit(hub: Hub, keys: Path, tmp_path: Path) -> None:
+    dataset = dataset_in(tmp_path / "dataset")
+    _sign(dataset / "release", keys / "desk")
+    publish(dataset, "hf://datasets/ns/tram")
+    assert contents(dataset / "release").items() <= hub.contents("ns/tram", "v1.0.0").items()
+    assert hub.history("ns/tram") == ["initial commit", "Version 1.0.0"]
+    (dataset / "release" / release.SIGNATURE).unlink()
+    with pytest.raises(InvalidData, match="BS802"):
+        publish(dataset, "hf://datasets/ns/tram")
