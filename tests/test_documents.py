@@ -268,18 +268,21 @@ def _documents(place: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", SAID)
+@pytest.mark.xdist_group("kinds")
 def test_the_documents_say_what_is_true_of_the_dataset(releases: dict[str, Path], kind: str) -> None:
     text = _documents(releases[kind])
     assert [sentence for sentence in SAID[kind] if sentence not in text] == []
 
 
 @pytest.mark.parametrize("kind", SAID)
+@pytest.mark.xdist_group("kinds")
 def test_the_documents_do_not_say_what_is_true_of_others_only(releases: dict[str, Path], kind: str) -> None:
     text = _documents(releases[kind])
     assert [words for words, true_of in ONLY.items() if (words in text) != (kind in true_of)] == []
 
 
 @pytest.mark.parametrize("kind", SAID)
+@pytest.mark.xdist_group("kinds")
 def test_no_document_has_a_hole(releases: dict[str, Path], kind: str) -> None:
     for name in (release.CARD, release.DATASHEET, "LICENSE"):
         text = (releases[kind] / name).read_text(encoding="utf-8")
@@ -289,6 +292,7 @@ def test_no_document_has_a_hole(releases: dict[str, Path], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [*SAID, "corpus"])
+@pytest.mark.xdist_group("kinds")
 def test_every_row_of_a_table_has_a_cell_for_each_column(
     releases: dict[str, Path], corpus_release: Path, kind: str
 ) -> None:
@@ -317,6 +321,7 @@ def test_a_release_without_labels_made_here_has_a_codebook_only_if_the_dataset_h
     assert "[CODEBOOK.md](CODEBOOK.md)" in (folder / "release" / release.CARD).read_text(encoding="utf-8")
 
 
+@pytest.mark.xdist_group("kinds")
 def test_the_cards_terms_for_annotators_follow_the_labels(releases: dict[str, Path]) -> None:
     terms = {kind: DatasetCard.load(place / release.CARD).data.to_dict() for kind, place in releases.items()}
     assert terms["texts"]["annotations_creators"] == ["no-annotation"]

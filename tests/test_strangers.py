@@ -32,7 +32,9 @@ def _environment(hub: Hub, folder: Path, **more: str) -> dict[str, str]:
 
 def _stranger(code: str, hub: Hub, folder: Path, **more: str) -> str:
     """Run *code* as a stranger does, and give the last line that it prints."""
-    command, environment = [sys.executable, "-c", code], _environment(hub, folder, **more)
+    # At the very end Arrow's threads, reading from Python's files, sometimes outlive the interpreter, which aborts it.
+    ended = f"{code}\nimport os, sys; sys.stdout.flush(); os._exit(0)"
+    command, environment = [sys.executable, "-c", ended], _environment(hub, folder, **more)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

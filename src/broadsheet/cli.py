@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from broadsheet import __version__, disk
+import broadsheet
+from broadsheet import disk
 from broadsheet.problems import BroadsheetError, CannotRun, Problem
 from broadsheet.progress import Tell, silent
 from broadsheet.report import Findings, render
@@ -41,7 +42,7 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - typer's form of an option's callback
     if value:
-        typer.echo(f"broadsheet {__version__}")
+        typer.echo(f"broadsheet {broadsheet.__version__}")
         raise typer.Exit
 
 

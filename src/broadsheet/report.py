@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from broadsheet import __version__
+import broadsheet
 from broadsheet.problems import CODES, Problem, visible
 
 #: The formats, the one for people first.
@@ -95,7 +95,7 @@ def _junit(findings: Findings) -> str:
 
 def _sarif(findings: Findings) -> str:
     """Give a log with one run, by SARIF 2.1.0 (OASIS), section 3.13; the totals are in the run's properties."""
-    driver = {"name": "broadsheet", "version": __version__, "rules": _rules(findings.problems)}
+    driver = {"name": "broadsheet", "version": broadsheet.__version__, "rules": _rules(findings.problems)}
     run = {
         "tool": {"driver": driver},
         "results": [_result(problem) for problem in findings.problems],
