@@ -14,7 +14,7 @@ test: .venv/ready               ## run the tests
 test-slow: .venv/ready          ## run the tests that take long, or install the package anew (they need the package registry)
 	$(BIN)/pytest -m slow
 
-test-faults: .venv/ready        ## run the tests in which system calls fail and disks are full (they need strace; root mounts)
+test-faults: .venv/ready        ## run the tests in which system calls fail and disks are full (they need strace, and the right to mount)
 	-sh scripts/debian.sh strace
 	$(BIN)/pytest -n 2 -m faults
 

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import io
 import json
+import os
 import random
 import sys
 import time
@@ -213,4 +214,6 @@ def spoil(corpus: str, schema: str, place: str) -> None:
 PROBES = {probe.__name__: probe for probe in (shape, look, load, select, rewrite, shared, edit, spoil)}
 
 if __name__ == "__main__":
-    print("\n" + json.dumps(PROBES[sys.argv[1]](*sys.argv[2:])))
+    print("\n" + json.dumps(PROBES[sys.argv[1]](*sys.argv[2:])), flush=True)
+    # Arrow's threads, reading from Python's files, sometimes outlive the interpreter, which aborts it at the very end.
+    os._exit(0)

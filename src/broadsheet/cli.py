@@ -223,7 +223,7 @@ def release(
     ),
     date: Annotated[
         str | None,
-        typer.Option("--date", metavar="YYYY-MM-DD", help="The day of the release. [default: today (UTC)]"),
+        typer.Option("--date", metavar="YYYY-MM-DD", help="The day of the release. [default: the recipe's, or today]"),
     ] = None,
     against: _Against = None,
     workers: Annotated[
@@ -235,7 +235,7 @@ def release(
 
     The dataset is built aside, and must be the release in place. Its version must be new, and as large a step as what
     changed since the last release calls for. DATASET_DIR/CHANGELOG.md gets an entry, and DATASET_DIR/versions.jsonl,
-    the ledger that only grows, a line. Commit both.
+    the ledger that only grows, a line. Commit both with the release.
     """
     with _boundary(), _progress() as tell:
         from broadsheet import changelog  # noqa: PLC0415 - it imports Arrow, which --help can do without

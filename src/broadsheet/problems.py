@@ -132,13 +132,6 @@ CODES: dict[str, Code] = {
         "The input of a dataset has no rows at all.",
         "Look at the files the recipe names: they are empty, or have only empty lines.",
     ),
-    "BS124": Code(
-        "schema-extension",
-        "A schema of the dataset's own describes a field that the contract has already, or one that no column can "
-        "hold: without a type or with several, an open object, a list of anything.",
-        "Give the field one type (or that and null); name an object's properties, and a list's items.",
-    ),
-    # 2: rows against the contract
     "BS120": Code(
         "query-failed",
         "The SQL of the recipe does not parse, does not fit the files it reads, or fails on a value.",
@@ -161,6 +154,13 @@ CODES: dict[str, Code] = {
         "A file is a spreadsheet or an archive, where text is needed. Nothing is unpacked or converted by guess.",
         "Save each sheet as CSV in UTF-8, or unpack the archive.",
     ),
+    "BS124": Code(
+        "schema-extension",
+        "A schema of the dataset's own describes a field that the contract has already, or one that no column can "
+        "hold: without a type or with several, an open object, a list of anything.",
+        "Give the field one type (or that and null); name an object's properties, and a list's items.",
+    ),
+    # 2: rows against the contract
     "BS201": Code(
         "missing-field",
         "A row lacks a field the contract requires.",
