@@ -11,6 +11,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
+from broadsheet import release
 from broadsheet.cli import app
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -48,6 +49,15 @@ def lay_out(example: Path, folder: Path) -> str:
     if (example / "change.py").exists():
         _change(example / "change.py", folder)
     return command
+
+
+def edit_card(folder: Path, old: str, new: str) -> None:
+    """Replace the first *old* in the card of the release in the dataset's *folder*, and have SHA256SUMS match it."""
+    path = folder / "release" / release.CARD
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    release.write_checksums(folder / "release")
 
 
 @contextmanager

@@ -119,13 +119,16 @@ def test_load_dataset_has_the_labels_as_they_are_written(tmp_path: Path) -> None
     assert {row["own"] for row in loaded["rows"]} == {labels.index("off")}
 
 
-def test_languages_are_codes_and_tags_stand_beside_them(tmp_path: Path) -> None:
-    folder = kinds.lay_out("texts", tmp_path / "quay")
-    recipe = folder / "dataset.toml"
-    text = recipe.read_text().replace(
-        "SELECT id,", "SELECT CASE id WHEN 'a1' THEN 'pt-BR' WHEN 'a2' THEN 'no' ELSE 'zh-Hant' END AS language, id,"
-    )
+def _in_languages(cases: str, folder: Path) -> Path:
+    """Lay out, in *folder*, the dataset whose articles have the languages that the SQL of *cases* gives their ids."""
+    recipe = kinds.lay_out("texts", folder) / "dataset.toml"
+    text = recipe.read_text().replace("SELECT id,", f"SELECT CASE id {cases} END AS language, id,")
     recipe.write_text(text.replace('[articles.defaults]\nlanguage = "en"\n', ""))
+    return folder
+
+
+def test_languages_are_codes_and_tags_stand_beside_them(tmp_path: Path) -> None:
+    folder = _in_languages("WHEN 'a1' THEN 'pt-BR' WHEN 'a2' THEN 'no' ELSE 'zh-Hant'", tmp_path / "quay")
     assert build(folder).problems == []
     written = _card(folder / "release")
     assert sorted(written["language"]) == ["no", "pt", "zh"]
@@ -135,12 +138,7 @@ def test_languages_are_codes_and_tags_stand_beside_them(tmp_path: Path) -> None:
 
 
 def test_a_language_told_in_several_tags_is_one(tmp_path: Path) -> None:
-    folder = kinds.lay_out("texts", tmp_path / "quay")
-    recipe = folder / "dataset.toml"
-    text = recipe.read_text().replace(
-        "SELECT id,", "SELECT CASE id WHEN 'a1' THEN 'en-GB' ELSE 'en-US' END AS language, id,"
-    )
-    recipe.write_text(text.replace('[articles.defaults]\nlanguage = "en"\n', ""))
+    folder = _in_languages("WHEN 'a1' THEN 'en-GB' ELSE 'en-US'", tmp_path / "quay")
     build(folder)
     written = _card(folder / "release")
     assert (written["language"], written["multilinguality"]) == (["en"], ["monolingual"])

@@ -39,8 +39,8 @@ def freeze(
 
     The release in place must be what the inputs build, and its version new and large enough for what changed since the
     last one, which is looked for as `succession.step` says, or is the one called *against*. *date* is by default the
-    recipe's `published`, or that of SOURCE_DATE_EPOCH, or today's. The changelog gets an entry
-    and the ledger a line; both, or none.
+    recipe's `published`, or that of SOURCE_DATE_EPOCH, or today's. The changelog gets an entry and the ledger a line;
+    both, or none.
     """
     dataset = recipe.read(folder)
     day = date or dataset.published or versions.today()

@@ -388,22 +388,22 @@ def check_documents(
     """Judge what the documents and the identity say of the data: the *digest*, and the *parts* by table and split."""
     if digest.encode() not in (folder / release.DATASHEET).read_bytes():
         yield Problem("BS509", release.DATASHEET, f"it does not name the data's digest, {digest}")
-    names, _ = release.listed(folder)
+    checksums, _ = release.listed(folder)
     front, problems = card_rules.read((folder / release.CARD).read_bytes())
-    problems += card_rules.judge(front, names, digest, parts, schemas) if front and not problems else []
+    problems += card_rules.judge(front, checksums, digest, parts, schemas) if front and not problems else []
     yield from problems
     if front and not any(problem.severity == "error" for problem in problems):
         version = front.value["configs"][0]["version"]
         yield from identity_problems((folder / IDENTITY).read_bytes(), version, digest)
-        yield from _croissant_problems(folder, schemas, version, digest)
+        yield from _croissant_problems(folder, checksums, schemas, version, digest)
 
 
-def _croissant_problems(folder: Path, schemas: Mapping[str, Schema], version: str, digest: str) -> Iterator[Problem]:
-    """Judge croissant.json: version and digest, the digests of the data files, the fields of the tables."""
+def _croissant_problems(
+    folder: Path, listed: Mapping[str, str], schemas: Mapping[str, Schema], version: str, digest: str
+) -> Iterator[Problem]:
+    """Judge croissant.json: version and digest, the digests of the data files *listed*, the fields of the tables."""
     name = release.CROISSANT
-    checksums = {
-        file: sha256 for file, sha256 in release.listed(folder)[0].items() if file.startswith(("data/", "jsonl/"))
-    }
+    checksums = {file: sha256 for file, sha256 in listed.items() if file.startswith(("data/", "jsonl/"))}
     try:
         found: Any = jsonl.loads((folder / name).read_bytes())
         files = {file["contentUrl"]: file["sha256"] for file in found["distribution"] if "sha256" in file}

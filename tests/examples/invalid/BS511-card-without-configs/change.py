@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from broadsheet import release
+from tests.examples_support import edit_card
 
 
 def change(folder: Path) -> None:
-    path = folder / "release" / release.CARD
-    path.write_text(path.read_text().replace("\nconfigs:\n", "\nconfiguration:\n", 1))
-    release.write_checksums(folder / "release")
+    edit_card(folder, "\nconfigs:\n", "\nconfiguration:\n")

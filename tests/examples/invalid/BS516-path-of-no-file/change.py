@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-from broadsheet import release
+from tests.examples_support import edit_card
 
 
 def change(folder: Path) -> None:
-    path = folder / "release" / release.CARD
-    path.write_text(
-        path.read_text().replace(
-            "path: data/stances/train-00000-of-00001.parquet\n", "path: data/stances/train-00000-of-00002.parquet\n", 1
-        )
+    edit_card(
+        folder, "path: data/stances/train-00000-of-00001.parquet\n", "path: data/stances/train-00000-of-00002.parquet\n"
     )
-    release.write_checksums(folder / "release")

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-from broadsheet import release
+from tests.examples_support import edit_card
 
 
 def change(folder: Path) -> None:
-    path = folder / "release" / release.CARD
-    path.write_text(
-        path.read_text().replace("path: data/articles/train-00000-of-00001.parquet\n", "path: data/articles\n", 1)
-    )
-    release.write_checksums(folder / "release")
+    edit_card(folder, "path: data/articles/train-00000-of-00001.parquet\n", "path: data/articles\n")
